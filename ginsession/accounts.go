@@ -1,0 +1,376 @@
+// Accounts: the users of models.User, for applications that have none of their own.
+
+package ginsession
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+	"gorm.io/gorm"
+
+	"github.com/ginsession/gin-session/models"
+)
+
+// Accounts are users who sign in with a password, rows of models.User. It is
+// the [Users] of a [Manager] that was given no other. Its methods are safe for
+// concurrent use; their errors are *[Error].
+type Accounts struct {
+	m      *Manager
+	hasher *hasher
+}
+
+func newAccounts(m *Manager) *Accounts { return &Accounts{m: m, hasher: newHasher()} }
+
+// NewUser is a user to be created.
+type NewUser struct {
+	// Username is required. It may hold an '@' only if it is the e-mail too.
+	Username string
+	Email    string // may be empty
+	Role     string // may be empty: no role
+	// Password has 8 to 1024 characters. If it is empty, no password opens the
+	// account until one is set.
+	Password string
+}
+
+// Create adds a user. The error is [ErrRequestInvalid], naming the field, or
+// [ErrUserExists] if somebody has the username or the e-mail, in whatever case
+// or Unicode form it is written. Like those of all methods it may also be
+// [ErrStoreUnavailable], and [ErrRateLimited] where a password is hashed.
+func (a *Accounts) Create(ctx context.Context, n NewUser) (Identity, error) {
+	now := a.m.now()
+	user, err := a.newRow(ctx, n, now)
+	if err != nil {
+		return Identity{}, stamp(err, now)
+	}
+	event := client{}.event(eventUserCreated, "", user.ID, "", now)
+	err = a.m.store.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		return []models.Event{event}, tx.Create(&user).Error
+	})
+	if err != nil && a.taken(ctx, user) {
+		err = ErrUserExists
+	}
+	if err != nil {
+		return Identity{}, stamp(err, now)
+	}
+	a.m.log(ctx, slog.LevelInfo, event)
+	return accountOf(user).identity(), nil
+}
+
+func (a *Accounts) newRow(ctx context.Context, n NewUser, now time.Time) (models.User, error) {
+	n.Username, n.Email = strings.TrimSpace(n.Username), strings.TrimSpace(n.Email)
+	user := models.User{
+		ID:        models.Exact(rand.Text()),
+		Username:  n.Username,
+		Role:      n.Role,
+		Epoch:     1,
+		CreatedAt: models.At(now),
+	}
+	var err error
+	if user.UsernameKey, err = canonical(n.Username); err != nil {
+		return user, invalid("username: " + err.Error())
+	}
+	isEmail := strings.Contains(string(user.UsernameKey), "@")
+	if isEmail && n.Email == "" {
+		n.Email = n.Username
+	}
+	if n.Email != "" {
+		key, err := canonical(n.Email)
+		if err != nil {
+			return user, invalid("email: " + err.Error())
+		}
+		if at := strings.LastIndexByte(string(key), '@'); at < 1 || at == len(key)-1 {
+			return user, invalid("email: must be an address like ada@example.com")
+		}
+		user.Email, user.EmailKey = n.Email, &key
+	}
+	if isEmail && user.UsernameKey != *user.EmailKey {
+		return user, invalid("username: must not contain '@', unless it is the e-mail")
+	}
+	if err := checkRole(n.Role); err != nil {
+		return user, err
+	}
+	if n.Password == "" {
+		return user, nil
+	}
+	if err := checkPassword(n.Password); err != nil {
+		return user, err
+	}
+	user.PasswordHash, err = a.hasher.hash(ctx, n.Password)
+	return user, err
+}
+
+func (a *Accounts) taken(ctx context.Context, user models.User) bool {
+	var n int64
+	err := a.m.store.run(ctx, func(db *gorm.DB) error {
+		query := db.Model(&models.User{}).Where("username_key = ?", user.UsernameKey)
+		if user.EmailKey != nil {
+			query = query.Or("email_key = ?", *user.EmailKey)
+		}
+		return query.Count(&n).Error
+	})
+	return err == nil && n > 0
+}
+
+// Authenticate implements [Users]. login is the username or the e-mail. The
+// error is [ErrCredentialsInvalid] for an unknown name, a wrong password and a
+// disabled user alike, and each costs one hash. It is [ErrRateLimited] if too
+// many passwords wait to be hashed.
+func (a *Accounts) Authenticate(ctx context.Context, login, password string) (Identity, error) {
+	user, err := a.authenticate(ctx, login, password)
+	if err != nil {
+		return Identity{}, stamp(err, a.m.now())
+	}
+	return user, nil
+}
+
+func (a *Accounts) authenticate(ctx context.Context, login, password string) (Identity, error) {
+	user, err := a.byLogin(ctx, login)
+	if err != nil {
+		return Identity{}, err
+	}
+	ok, err := a.hasher.verify(ctx, user.PasswordHash, password)
+	var code Code
+	if err != nil && !errors.As(err, &code) {
+		a.m.cfg.Logger.Error("ginsession: "+err.Error(), "user", string(user.ID))
+		ok, err = a.hasher.verify(ctx, "", password)
+	}
+	if err == nil && (!ok || !user.DisabledAt.IsZero()) {
+		err = ErrCredentialsInvalid
+	}
+	return accountOf(user).identity(), err
+}
+
+// byLogin returns the row of a username or e-mail, or a zero row if there is
+// none. A name with '@' is an e-mail: a username has one only if it is that.
+func (a *Accounts) byLogin(ctx context.Context, login string) (models.User, error) {
+	key, err := canonical(login)
+	if err != nil {
+		return models.User{}, nil
+	}
+	column := "username_key"
+	if strings.Contains(string(key), "@") {
+		column = "email_key"
+	}
+	return a.row(ctx, column+" = ?", key)
+}
+
+// row returns the user that a condition finds, or a zero row.
+func (a *Accounts) row(ctx context.Context, condition string, value models.Exact) (models.User, error) {
+	var user models.User
+	err := a.m.store.run(ctx, func(db *gorm.DB) error {
+		return db.Where(condition, value).Limit(1).Find(&user).Error
+	})
+	return user, err
+}
+
+// byID returns the row of an id, or a zero row if there is none.
+func (a *Accounts) byID(ctx context.Context, userID string) (models.User, error) {
+	if !isID(userID) {
+		return models.User{}, nil
+	}
+	return a.row(ctx, "id = ?", models.Exact(userID))
+}
+
+// Identity implements [Users]. The error is [ErrUserNotFound] for a user who is
+// disabled or not there.
+func (a *Accounts) Identity(ctx context.Context, userID string) (Identity, error) {
+	user, err := a.byID(ctx, userID)
+	if err == nil && (user.ID == "" || !user.DisabledAt.IsZero()) {
+		err = ErrUserNotFound
+	}
+	if err != nil {
+		return Identity{}, stamp(err, a.m.now())
+	}
+	return accountOf(user).identity(), nil
+}
+
+// Find returns the user of a username or e-mail, also a disabled one. The error
+// is [ErrUserNotFound] if there is none.
+func (a *Accounts) Find(ctx context.Context, login string) (Identity, error) {
+	user, err := a.byLogin(ctx, login)
+	if err == nil && user.ID == "" {
+		err = ErrUserNotFound
+	}
+	if err != nil {
+		return Identity{}, stamp(err, a.m.now())
+	}
+	return accountOf(user).identity(), nil
+}
+
+// SetPassword gives a user a new password and ends all his sessions. The error
+// is [ErrRequestInvalid] if the password is too short or too long, or
+// [ErrUserNotFound].
+func (a *Accounts) SetPassword(ctx context.Context, userID, password string) error {
+	return a.setPassword(ctx, userID, password, 0, nil)
+}
+
+// ChangePassword is SetPassword for a user who gives his current one, which
+// must be right, and still be his when the new one is set: the error is
+// [ErrCredentialsInvalid] otherwise. His sessions end, except those whose ids
+// are given, such as the one he is using.
+func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password string, except ...string) error {
+	user, err := a.byID(ctx, userID)
+	if err != nil {
+		return stamp(err, a.m.now())
+	}
+	ok, err := a.hasher.verify(ctx, user.PasswordHash, current)
+	if err == nil && (!ok || !user.DisabledAt.IsZero()) {
+		err = ErrCredentialsInvalid
+	}
+	if err != nil {
+		return stamp(err, a.m.now())
+	}
+	err = a.setPassword(ctx, userID, password, user.Epoch, except)
+	if errors.Is(err, ErrUserNotFound) { // no longer as he was
+		err = stamp(ErrCredentialsInvalid, a.m.now())
+	}
+	return err
+}
+
+// setPassword sets the password of a user whose epoch is as given, or is any if
+// that is 0.
+func (a *Accounts) setPassword(ctx context.Context, userID, password string, epoch int64, except []string) error {
+	err := checkPassword(password)
+	var hash string
+	if err == nil {
+		hash, err = a.hasher.hash(ctx, password)
+	}
+	if err != nil {
+		return stamp(err, a.m.now())
+	}
+	return a.change(ctx, userID, change{
+		event: eventPassword, reason: ReasonPassword, epoch: epoch, except: except,
+		values: map[string]any{"password_hash": hash, "epoch": gorm.Expr("epoch + 1")},
+	})
+}
+
+// SetRole gives a user another role, or none if it is empty. His sessions have
+// it at their next request. The error is [ErrRequestInvalid] or
+// [ErrUserNotFound].
+func (a *Accounts) SetRole(ctx context.Context, userID, role string) error {
+	if err := checkRole(role); err != nil {
+		return stamp(err, a.m.now())
+	}
+	return a.change(ctx, userID, change{event: eventRole, values: map[string]any{"role": role}})
+}
+
+// Disable ends all sessions of a user and lets him open none. The error is
+// [ErrUserNotFound].
+func (a *Accounts) Disable(ctx context.Context, userID string) error {
+	return a.change(ctx, userID, change{
+		event: eventUserUpdated, reason: ReasonDisabled,
+		values: map[string]any{"disabled_at": models.At(a.m.now()), "epoch": gorm.Expr("epoch + 1")},
+	})
+}
+
+// Enable lets a disabled user sign in again. The error is [ErrUserNotFound].
+func (a *Accounts) Enable(ctx context.Context, userID string) error {
+	return a.change(ctx, userID, change{event: eventUserUpdated, values: map[string]any{"disabled_at": models.Time(0)}})
+}
+
+// Delete removes a user and ends all his sessions. The error is
+// [ErrUserNotFound].
+func (a *Accounts) Delete(ctx context.Context, userID string) error {
+	return a.change(ctx, userID, change{event: eventUserDeleted, reason: ReasonDisabled})
+}
+
+// change is something that happens to a user.
+type change struct {
+	event  string
+	values map[string]any // new ones of his row; nil to delete it
+	epoch  int64          // his row must have this one, unless it is 0
+	reason Reason         // why his sessions end; empty if they do not
+	except []string       // the ids of those that do not end
+}
+
+// change makes a change in one transaction.
+func (a *Accounts) change(ctx context.Context, userID string, ch change) error {
+	now := a.m.now()
+	if !isID(userID) {
+		return stamp(ErrUserNotFound, now)
+	}
+	id := models.Exact(userID)
+	event := client{}.event(ch.event, "", id, ch.reason, now)
+	err := a.m.store.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		user := tx.Where("id = ?", id)
+		if ch.epoch != 0 {
+			user = user.Where("epoch = ? AND disabled_at = 0", ch.epoch)
+		}
+		var result *gorm.DB
+		if ch.values == nil {
+			result = user.Delete(&models.User{})
+		} else {
+			ch.values["revision"] = gorm.Expr("revision + 1")
+			result = user.Model(&models.User{}).Updates(ch.values)
+		}
+		if result.Error != nil {
+			return nil, result.Error
+		}
+		if result.RowsAffected == 0 {
+			return nil, ErrUserNotFound
+		}
+		if ch.reason != "" {
+			if _, err := endUser(tx, event, ch.except); err != nil {
+				return nil, err
+			}
+		}
+		return []models.Event{event}, nil
+	})
+	if err != nil {
+		return stamp(err, now)
+	}
+	a.m.log(ctx, slog.LevelInfo, event)
+	return nil
+}
+
+func accountOf(u models.User) account {
+	return account{
+		ID: u.ID, Username: u.Username, Email: u.Email, Role: u.Role,
+		Epoch: u.Epoch, LastLogin: u.LastLogin, DisabledAt: u.DisabledAt,
+	}
+}
+
+func (a account) identity() Identity {
+	return Identity{
+		UserID:    string(a.ID),
+		Username:  a.Username,
+		Email:     a.Email,
+		Role:      a.Role,
+		LastLogin: a.LastLogin.Time(),
+		epoch:     a.Epoch,
+	}
+}
+
+// canonical returns the one form under which a name is looked up, however it is
+// written: Unicode NFKC, case-folded, without space around it. A name with
+// control or format characters has none.
+func canonical(name string) (models.Exact, error) {
+	if !utf8.ValidString(name) {
+		return "", errors.New("must be valid UTF-8")
+	}
+	key := strings.TrimSpace(norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name))))
+	if key == "" || len(key) > 255 || utf8.RuneCountInString(name) > 255 {
+		return "", errors.New("must have 1 to 255 bytes")
+	}
+	for _, r := range key {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
+			return "", errors.New("must not hold control characters")
+		}
+	}
+	return models.Exact(key), nil
+}
+
+func checkRole(role string) error {
+	if len(role) > 64 || !utf8.ValidString(role) || strings.ContainsFunc(role, unicode.IsControl) {
+		return invalid("role: must be text of at most 64 bytes without control characters")
+	}
+	return nil
+}

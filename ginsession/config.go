@@ -1,0 +1,318 @@
+// The settings: what they mean, what they default to, what New refuses.
+
+package ginsession
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ginsession/gin-session/ginsession/internal/token"
+)
+
+// The defaults of [Config].
+const (
+	DefaultCookieName       = "session"
+	DefaultMaxAge           = 24 * time.Hour
+	DefaultRefreshThreshold = 30 * time.Minute
+	DefaultAbsoluteTimeout  = 30 * 24 * time.Hour
+	DefaultStoreTimeout     = 3 * time.Second
+	DefaultSyncEvery        = time.Second
+	DefaultCacheFor         = 30 * time.Second
+	DefaultLiveSessions     = 100_000
+	DefaultKeepSessions     = 30 * 24 * time.Hour
+	DefaultKeepEvents       = 90 * 24 * time.Hour
+	DefaultAudience         = "ginsession"
+)
+
+const (
+	issuer = "ginsession"
+
+	// Browsers keep no cookie longer than 400 days (RFC 6265bis section 5.5).
+	maxAbsoluteTimeout = 400 * 24 * time.Hour
+)
+
+// Config holds the settings of a [Manager]. The zero value of every field is
+// its default and the safe side.
+type Config struct {
+	// Keys sign the cookies: the first signs, all of them verify. To change the
+	// key put the new one first; cookies under the old one are reissued as they
+	// come. Remove the old one when the longest session has ended. Each has at
+	// least 32 bytes.
+	// Defaults to the comma-separated list in the environment variable JWT_SECRET.
+	Keys []Key
+
+	// Audience names this application in the token, so that two applications with
+	// the same key do not accept each other's sessions.
+	// Defaults to DefaultAudience.
+	Audience string
+
+	// MaxAge is how long a session lives after it was opened or last refreshed.
+	// Defaults to 24 hours. At least one second.
+	MaxAge time.Duration
+
+	// RefreshThreshold is how long before its expiry a session in use is
+	// refreshed. With the default, whoever is active in the last half hour stays
+	// signed in for another MaxAge; half of MaxAge makes that "active once in the
+	// second half".
+	// Defaults to 30 minutes, or to half of MaxAge where that is less.
+	RefreshThreshold time.Duration
+
+	// IdleTimeout ends a session that was not used for so long. Where Run does not
+	// run, a session's last access is known to a minute, and the doubt counts against
+	// the session.
+	// Defaults to 0: MaxAge alone rules. If set, at least two minutes.
+	IdleTimeout time.Duration
+
+	// AbsoluteTimeout is the age at which a session ends however much it is used.
+	// A session opened with "remember" lasts until then.
+	// Defaults to 30 days. At least MaxAge, at most 400 days.
+	AbsoluteTimeout time.Duration
+
+	// CookieName is the name of the cookie, to which the prefix __Host- is added.
+	// Defaults to DefaultCookieName.
+	CookieName string
+
+	// Insecure is for development over plain http: the cookie goes without Secure
+	// and without the prefix. New refuses it in Gin's release mode.
+	// Defaults to false: the cookie needs https.
+	Insecure bool
+
+	// Users says who the users are. Defaults to [Accounts], over models.User.
+	Users Users
+
+	// LoginURL is the path of the sign-in page. If it is set, a guard sends a
+	// browser that asks for a page there, with the page in the parameter "next",
+	// and a form that fails to sign in goes back there with the parameter "error".
+	// Defaults to none: everybody is answered with JSON, or by Refuse.
+	LoginURL string
+
+	// TrustedOrigins may send unsafe requests from other origins, each written
+	// "https://app.example.com".
+	// Defaults to none.
+	TrustedOrigins []string
+
+	// Refuse writes the answer to a request that is turned away and not sent to
+	// LoginURL, such as an error page. The chain has been aborted when it is called.
+	// Defaults to WriteError.
+	Refuse RefuseFunc
+
+	// StoreTimeout is how long one call of the database, or one transaction, may
+	// take. Run counts on it on all nodes alike: see there.
+	// Defaults to 3 seconds.
+	StoreTimeout time.Duration
+
+	// SyncEvery is how often Run asks what other processes have changed. What they
+	// end stays good here for so long at most, and the time of the query.
+	// Defaults to 1 second. At least 10 milliseconds.
+	SyncEvery time.Duration
+
+	// CacheFor is how long a session is answered from memory, while Run runs,
+	// before its row is read again. It bounds what a change can do that no event
+	// tells of, such as one that was made with SQL, or in the users table of the
+	// application.
+	// Defaults to 30 seconds. More than three times SyncEvery.
+	CacheFor time.Duration
+
+	// LiveSessions is how many sessions are kept in memory while Run runs. Each
+	// takes less than a kilobyte. When there are more, those that are used least
+	// go: their rows are read again.
+	// Defaults to 100,000. At least 1.
+	LiveSessions int
+
+	// KeepSessions is how long the row of a session is kept after it has ended.
+	// Defaults to 30 days. At least an hour.
+	KeepSessions time.Duration
+
+	// KeepEvents is how long events are kept.
+	// Defaults to 90 days. At least an hour, and twice CacheFor.
+	KeepEvents time.Duration
+
+	// Logger receives what happens to sessions and what goes wrong.
+	// Defaults to slog.Default().
+	Logger *slog.Logger
+
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+}
+
+// Key is a secret key. However it is printed, its text is not shown.
+type Key string
+
+const redacted = "[redacted]"
+
+// Format implements [fmt.Formatter].
+func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalText implements [encoding.TextMarshaler], for JSON and slog.
+func (Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// keysFromEnvironment reads JWT_SECRET.
+func keysFromEnvironment() []Key {
+	list := os.Getenv("JWT_SECRET")
+	if list == "" {
+		return nil
+	}
+	var keys []Key
+	for key := range strings.SplitSeq(list, ",") {
+		keys = append(keys, Key(strings.TrimSpace(key)))
+	}
+	return keys
+}
+
+// withDefaults fills what was left zero.
+func (c Config) withDefaults() Config {
+	if len(c.Keys) == 0 {
+		c.Keys = keysFromEnvironment()
+	}
+	if c.Audience == "" {
+		c.Audience = DefaultAudience
+	}
+	if c.MaxAge == 0 {
+		c.MaxAge = DefaultMaxAge
+	}
+	if c.RefreshThreshold == 0 {
+		c.RefreshThreshold = min(DefaultRefreshThreshold, c.MaxAge/2)
+	}
+	if c.AbsoluteTimeout == 0 {
+		c.AbsoluteTimeout = DefaultAbsoluteTimeout
+	}
+	if c.CookieName == "" {
+		c.CookieName = DefaultCookieName
+	}
+	if c.StoreTimeout == 0 {
+		c.StoreTimeout = DefaultStoreTimeout
+	}
+	if c.SyncEvery == 0 {
+		c.SyncEvery = DefaultSyncEvery
+	}
+	if c.CacheFor == 0 {
+		c.CacheFor = DefaultCacheFor
+	}
+	if c.LiveSessions == 0 {
+		c.LiveSessions = DefaultLiveSessions
+	}
+	if c.KeepSessions == 0 {
+		c.KeepSessions = DefaultKeepSessions
+	}
+	if c.KeepEvents == 0 {
+		c.KeepEvents = DefaultKeepEvents
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// validate returns every fault at once; each begins with the field's name.
+func (c Config) validate() error {
+	var faults []error
+	fault := func(broken bool, format string, args ...any) {
+		if broken {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	fault(!utf8.ValidString(c.Audience) || len(c.Audience) > 255,
+		"Audience: must be text of at most 255 bytes")
+	fault(c.MaxAge < time.Second,
+		"MaxAge: must be at least 1s, is %v", c.MaxAge)
+	fault(c.RefreshThreshold < 0 || c.RefreshThreshold >= c.MaxAge,
+		"RefreshThreshold: must be less than MaxAge (%v), is %v", c.MaxAge, c.RefreshThreshold)
+	fault(c.IdleTimeout != 0 && c.IdleTimeout < 2*activityInterval,
+		"IdleTimeout: must be 0 or at least %v, is %v", 2*activityInterval, c.IdleTimeout)
+	fault(c.AbsoluteTimeout < c.MaxAge || c.AbsoluteTimeout > maxAbsoluteTimeout,
+		"AbsoluteTimeout: must be from MaxAge (%v) to %v, is %v", c.MaxAge, maxAbsoluteTimeout, c.AbsoluteTimeout)
+	fault(!isCookieName(c.CookieName),
+		"CookieName: must be 1 to 64 letters, digits, '-' or '_', is %q", c.CookieName)
+	fault(c.Insecure && releaseMode(),
+		"Insecure: must not be set in Gin's release mode")
+	fault(c.LoginURL != "" && localPath(c.LoginURL) != c.LoginURL,
+		"LoginURL: must be a path on this site, such as /login, is %q", c.LoginURL)
+	fault(c.StoreTimeout < 0,
+		"StoreTimeout: must be positive, is %v", c.StoreTimeout)
+	fault(c.SyncEvery < 10*time.Millisecond,
+		"SyncEvery: must be at least 10ms, is %v", c.SyncEvery)
+	fault(c.CacheFor <= maxMissed*c.SyncEvery,
+		"CacheFor: must be more than %d times SyncEvery (%v), is %v", maxMissed, c.SyncEvery, c.CacheFor)
+	fault(c.LiveSessions < 1,
+		"LiveSessions: must be positive, is %d", c.LiveSessions)
+	fault(c.KeepSessions < time.Hour,
+		"KeepSessions: must be at least 1h, is %v", c.KeepSessions)
+	fault(c.KeepEvents < max(time.Hour, 2*c.CacheFor),
+		"KeepEvents: must be at least %v, is %v", max(time.Hour, 2*c.CacheFor), c.KeepEvents)
+	return errors.Join(faults...)
+}
+
+func isCookieName(name string) bool {
+	if name == "" || len(name) > 64 {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	})
+}
+
+// keyRing makes the keys ready; its errors name them by their place.
+func (c Config) keyRing() (*token.Ring, error) {
+	if len(c.Keys) == 0 {
+		return nil, errors.New("Keys: none given, and the environment variable JWT_SECRET is not set")
+	}
+	secrets := make([][]byte, len(c.Keys))
+	for i, key := range c.Keys {
+		secrets[i] = []byte(key)
+	}
+	ring, err := token.NewRing(issuer, c.Audience, secrets...)
+	if err != nil {
+		return nil, fmt.Errorf("Keys: %w", err)
+	}
+	return ring, nil
+}
+
+// originCheck makes the check for requests from other origins ready.
+func (c Config) originCheck() (*http.CrossOriginProtection, error) {
+	check := http.NewCrossOriginProtection()
+	var faults []error
+	for _, origin := range c.TrustedOrigins {
+		if err := check.AddTrustedOrigin(origin); err != nil {
+			faults = append(faults, fmt.Errorf("TrustedOrigins: must be like https://app.example.com, is %q", origin))
+		}
+	}
+	return check, errors.Join(faults...)
+}
+
+// absoluteEnd is the instant beyond which no renewal goes.
+func (c Config) absoluteEnd(opened time.Time) time.Time {
+	return opened.Add(c.AbsoluteTimeout).Truncate(time.Second)
+}
+
+// expiry is when a session ends that is opened or renewed now: the one
+// computation behind the row, the token and the cookie. It is a whole second,
+// because the token's and the cookie's are.
+func (c Config) expiry(now, absoluteEnd time.Time, remember bool) time.Time {
+	end := now.Add(c.MaxAge).Truncate(time.Second)
+	if remember || end.After(absoluteEnd) {
+		return absoluteEnd
+	}
+	return end
+}
+
+// end is when a session ends whose row expires at an instant and that was last
+// accessed at another.
+func (c Config) end(expires, accessed time.Time) time.Time {
+	if c.IdleTimeout == 0 {
+		return expires
+	}
+	if idle := accessed.Add(c.IdleTimeout); idle.Before(expires) {
+		return idle
+	}
+	return expires
+}

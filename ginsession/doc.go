@@ -1,0 +1,94 @@
+// Package ginsession gives Gin applications server-side sessions.
+//
+// The browser holds one HttpOnly cookie with a signed JWT; the database holds
+// the session. [Manager.Load] finds the session of a request and refreshes it
+// before it runs out; [Require] turns away requests without one; the handlers
+// [Manager.Login], [Manager.Logout], [Manager.Status] and [Manager.Refresh] do
+// what browsers and pages need; package rbac guards routes by role.
+//
+//	db, err := gorm.Open(sqlite.Open("app.db"))
+//	err = models.Migrate(db)
+//	sessions, err := ginsession.New(db, ginsession.Config{}) // the key is in JWT_SECRET
+//	go sessions.Run(ctx)                                     // upkeep; ends with ctx
+//
+//	r := gin.New()
+//	r.Use(sessions.Load)
+//	sessions.Routes(r.Group("/auth"))
+//
+//	me := r.Group("/me", ginsession.Require)
+//	admin := r.Group("/admin", rbac.RequireRole("admin"))
+//
+// # The token
+//
+// A request is signed in by a token with a valid MAC and a live row, never by
+// one of them. The token carries a public session id, a secret of 256 random
+// bits, times, issuer and audience. It says nothing about the user: who he is
+// and what role he has is read from the database. The row holds the SHA-256 of
+// the secret. So neither a dump of the database, nor the power to write into
+// it, nor the signing key opens a session by itself.
+//
+// # The life of a session
+//
+// A session lives for Config.MaxAge, 24 hours, after it was opened. Activity in
+// the last Config.RefreshThreshold of that, half an hour, sets a new expiry and
+// a new cookie. No refresh goes beyond Config.AbsoluteTimeout, 30 days. With
+// Config.IdleTimeout a session also ends when it is not used for so long. A
+// session opened with "remember" lasts to its absolute end, in a cookie that
+// the browser keeps; any other cookie goes with the browser.
+//
+// A request counts as activity if it passes Load, except HEAD, OPTIONS and the
+// status handler: a page that asks how the session stands does not keep it.
+//
+// Each refresh replaces the secret in the cookie, and so does another role of the
+// user. The old secret stays good until the new one has been seen, and half a
+// minute longer: requests side by side, and answers that get lost, sign nobody
+// out. A secret that comes later than that was copied. The session ends then, and
+// the event authn_token_reuse tells of it.
+//
+// A session is over at the instant that its row, its token and its cookie name
+// alike. What has ended stays ended, also when a refresh, a login or a step of
+// the clock comes in between. A logout, a disabled user, a changed role hold
+// for the very next request.
+//
+// # Many nodes, and no query for a known session
+//
+// Nodes share nothing but the database. While [Manager.Run] runs, a session that
+// a node has verified is answered from its memory: no query, no signature, no
+// JSON. Whatever ends or changes a session, here or there, writes an event in the
+// same transaction, and each node reads what is new once in Config.SyncEvery, a
+// second. So what is ended or changed on one node shows there at the very next
+// request, and everywhere else within that second and the time of one query. A
+// node that cannot read the events, or whose clock has jumped, believes its memory
+// no longer and reads rows; so does one where Run does not run. And in any case
+// every row is read again after Config.CacheFor, half a minute: that bounds what a
+// change can do that was made with SQL. [Manager.UserChanged] tells of one in a
+// users table of the application.
+//
+// Reads go to the database that is written to: a replica that lags would bring
+// back what has ended. Engines that give ids out in blocks must not do so for the
+// events: TiDB needs AUTO_ID_CACHE 1 for their table, YugabyteDB a sequence without
+// a cache. Otherwise Config.CacheFor takes the place of Config.SyncEvery.
+//
+// Run also writes when sessions were last used, once a minute for each, and
+// removes those that ended before Config.KeepSessions, and the events of before
+// Config.KeepEvents.
+//
+// # When the database does not answer
+//
+// Then nobody is let in, and nobody is signed out: the answer is 503, and the
+// cookie stays. Every call of the database has the deadline Config.StoreTimeout.
+//
+// # Errors
+//
+// Every error but those of [New] is an *[Error] with a [Code], the instant of its request and the
+// cause. On the wire it is
+//
+//	{"error":{"code":"SESSION_EXPIRED","message":"The session has expired.","timestamp":"2026-08-25T10:00:00Z"}}
+//
+// # Running it
+//
+// The cookie is Secure and has the prefix __Host-, so it needs https;
+// Config.Insecure is for development on plain http. Serve the site with HSTS.
+// The audit trail is the table session_events; the address in it is that of the
+// peer, which behind a proxy is the proxy's.
+package ginsession

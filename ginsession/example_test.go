@@ -1,0 +1,237 @@
+package ginsession_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/require"
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+
+	"github.com/ginsession/gin-session/ginsession"
+	"github.com/ginsession/gin-session/ginsession/ginsessiontest"
+	"github.com/ginsession/gin-session/models"
+	"github.com/ginsession/gin-session/models/modelstest"
+	"github.com/ginsession/gin-session/rbac"
+)
+
+// The smallest application. It is compiled and not run, because it listens.
+func Example() {
+	db, err := gorm.Open(sqlite.Open("app.db"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := models.Migrate(db); err != nil {
+		log.Fatal(err)
+	}
+	sessions, err := ginsession.New(db, ginsession.Config{}) // the key is in JWT_SECRET
+	if err != nil {
+		log.Fatal(err)
+	}
+	go sessions.Run(context.Background()) // upkeep, for as long as the program runs
+
+	r := gin.New()
+	r.Use(sessions.Load)
+	sessions.Routes(r.Group("/auth")) // login, logout, session, session/refresh
+	r.GET("/me", ginsession.Require, func(c *gin.Context) {
+		s, _ := ginsession.From(c)
+		c.JSON(http.StatusOK, s.User)
+	})
+	r.GET("/admin", rbac.RequireRole("admin"), func(c *gin.Context) { c.String(http.StatusOK, "hello") })
+	log.Fatal(r.Run("127.0.0.1:8080"))
+}
+
+func ExampleAccounts() {
+	sessions, done := exampleSessions()
+	defer done()
+	ctx := context.Background()
+
+	ada, err := sessions.Accounts().Create(ctx, ginsession.NewUser{
+		Username: "ada", Email: "ada@example.com", Role: "editor", Password: "correct horse battery",
+	})
+	fmt.Println(ada.Username, ada.Role, err)
+
+	_, err = sessions.Accounts().Create(ctx, ginsession.NewUser{Username: "ADA"})
+	fmt.Println(errors.Is(err, ginsession.ErrUserExists))
+
+	err = sessions.Accounts().SetRole(ctx, ada.UserID, "admin") // his sessions have it at the next request
+	fmt.Println(err)
+	// Output:
+	// ada editor <nil>
+	// true
+	// <nil>
+}
+
+// Customers is a users table of the application's own.
+type Customers struct{ db *gorm.DB }
+
+// Customer is a row of it.
+type Customer struct {
+	Number string `gorm:"primaryKey"`
+	Name   string
+	Code   string // not how to keep a password
+	Locked bool
+}
+
+// Authenticate implements ginsession.Users.
+func (u Customers) Authenticate(ctx context.Context, login, password string) (ginsession.Identity, error) {
+	var row Customer
+	err := u.db.WithContext(ctx).Where("name = ?", login).First(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) || err == nil && (row.Locked || row.Code != password) {
+		return ginsession.Identity{}, ginsession.ErrCredentialsInvalid
+	}
+	return ginsession.Identity{UserID: row.Number, Username: row.Name, Role: "customer"}, err
+}
+
+// Identity implements ginsession.Users.
+func (u Customers) Identity(ctx context.Context, userID string) (ginsession.Identity, error) {
+	var row Customer
+	err := u.db.WithContext(ctx).Where("number = ?", userID).First(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) || row.Locked {
+		return ginsession.Identity{}, ginsession.ErrUserNotFound
+	}
+	return ginsession.Identity{UserID: row.Number, Username: row.Name, Role: "customer"}, err
+}
+
+// An application with users of its own.
+func ExampleUsers() {
+	db, done := exampleDB()
+	defer done()
+	must(models.MigrateSessions(db)) // no users table of ours
+	must(db.AutoMigrate(&Customer{}))
+	must(db.Create(&Customer{Number: "7", Name: "ada", Code: "open sesame"}).Error)
+
+	sessions, err := ginsession.New(db, ginsession.Config{
+		Keys:  []ginsession.Key{"an example key, which nobody must use"},
+		Users: Customers{db},
+	})
+	must(err)
+	r := gin.New()
+	r.Use(sessions.Load)
+	sessions.Routes(r)
+	r.GET("/me", ginsession.Require, func(c *gin.Context) {
+		s, _ := ginsession.From(c)
+		c.String(http.StatusOK, "customer %s, %s", s.User.UserID, s.User.Username)
+	})
+
+	browser := ginsessiontest.NewClient(r)
+	browser.PostJSON("/login", gin.H{"username": "ada", "password": "open sesame"})
+	fmt.Println(browser.Get("/me").Text)
+
+	must(db.Model(&Customer{}).Where("number = ?", "7").Update("locked", true).Error)
+	fmt.Println(browser.Get("/me").StatusCode)
+	// Output:
+	// customer 7, ada
+	// 401
+}
+
+// A service that is handed a context finds the session in it.
+func ExampleFromContext() {
+	greet := func(ctx context.Context) string {
+		if s, ok := ginsession.FromContext(ctx); ok {
+			return "hello, " + s.User.Username
+		}
+		return "hello, stranger"
+	}
+	fmt.Println(greet(context.Background()))
+	fmt.Println(greet(ginsession.NewContext(context.Background(), ginsession.Session{
+		User: ginsession.Identity{Username: "ada"},
+	})))
+	// Output:
+	// hello, stranger
+	// hello, ada
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// exampleDB opens an empty database that goes with the example.
+func exampleDB() (db *gorm.DB, done func()) {
+	gin.SetMode(gin.TestMode)
+	folder, err := os.MkdirTemp("", "ginsession")
+	must(err)
+	db, err = modelstest.OpenSQLite(folder + "/example.db")
+	must(err)
+	return db, func() {
+		pool, err := db.DB()
+		must(err)
+		must(pool.Close())
+		must(os.RemoveAll(folder))
+	}
+}
+
+func exampleSessions() (sessions *ginsession.Manager, done func()) {
+	db, done := exampleDB()
+	must(models.Migrate(db))
+	sessions, err := ginsession.New(db, ginsession.Config{Keys: []ginsession.Key{"an example key, which nobody must use"}})
+	must(err)
+	return sessions, done
+}
+
+// A server that ends in order ends Run after its last request, so that nothing of
+// that is lost.
+func ExampleManager_Run() {
+	sessions, done := exampleSessions()
+	defer done()
+
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- sessions.Run(ctx) }()
+
+	// Here the server serves, and shuts down.
+
+	stop()
+	fmt.Println(<-ended)
+	// Output: <nil>
+}
+
+// An admin ends what others began.
+func ExampleManager_RevokeUser() {
+	sessions, done := exampleSessions()
+	defer done()
+	ctx := context.Background()
+
+	ended, err := sessions.RevokeUser(ctx, "42") // all sessions of this user, at once here and on all nodes within a second
+	fmt.Println(ended, err)
+
+	err = sessions.RevokeSession(ctx, "RZ2DFCRLT3M5ON7SHCKDVSFFQO", ginsession.ReasonRevoked)
+	fmt.Println(errors.Is(err, ginsession.ErrSessionNotFound))
+	// Output:
+	// 0 <nil>
+	// true
+}
+
+// Each piece of Go in the README stands in an example of this file, and so
+// compiles.
+func TestReadmeCompiles(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	source, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	examples := flat(string(source))
+	blocks := strings.Split(string(readme), "```go\n")[1:]
+	require.NotEmpty(t, blocks)
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		require.Contains(t, examples, flat(block))
+	}
+}
+
+// flat removes the indentation.
+func flat(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n")
+}

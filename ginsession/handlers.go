@@ -1,0 +1,256 @@
+// The ready handlers, and the verbs beneath them.
+
+package ginsession
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// Routes mounts the handlers under g: POST login, POST logout, GET session and
+// POST session/refresh.
+func (m *Manager) Routes(g gin.IRoutes) {
+	g.POST("/login", m.Login)
+	g.POST("/logout", m.Logout)
+	g.GET("/session", m.Status)
+	g.POST("/session/refresh", m.Refresh)
+}
+
+// Login is a gin.HandlerFunc that signs a user in. It reads username, password
+// and remember from a JSON object or a form; the username may be the e-mail.
+//
+// JSON is answered with the [Status]. A form is sent on (303) to its field
+// "next", if that is a path on this site, or to "/"; with the wrong password it
+// goes back to Config.LoginURL with the parameter "error".
+func (m *Manager) Login(c *gin.Context) {
+	v := m.begin(c, http.MethodPost)
+	if v == nil {
+		return
+	}
+	form := mediaType(c.Request) == typeForm
+	in, err := readCredentials(c.Writer, c.Request)
+	var user Identity
+	if err == nil {
+		user, err = m.authenticate(c.Request.Context(), in.username, in.password)
+	}
+	var s Session
+	if err == nil {
+		s, err = m.Open(c, user, in.remember)
+	}
+	if err != nil {
+		m.loginFailed(c, v, in.next, form, err)
+		return
+	}
+	if form {
+		m.redirect(c, in.next, "/")
+		return
+	}
+	writeJSON(c, http.StatusOK, m.status(s, v.now()))
+}
+
+func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, err error) {
+	e := stamp(err, v.now())
+	if e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited {
+		m.log(c.Request.Context(), slog.LevelWarn, clientOf(c).event(eventLoginFailed, "", "", Reason(e.Code), v.now()))
+	}
+	again := e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited || e.Code == ErrRequestInvalid
+	if form && again && m.cfg.LoginURL != "" {
+		m.redirect(c, m.loginPage(next, e.Code), "/")
+		return
+	}
+	m.refuse(c, e)
+}
+
+// authenticate asks Users. An error of theirs that is no answer is a fault of
+// the store, and so is an answer without a user, or too late.
+func (m *Manager) authenticate(ctx context.Context, login, password string) (Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout+hashWait)
+	defer cancel()
+	ask := m.accounts.authenticate
+	if m.cfg.Users != nil {
+		ask = m.cfg.Users.Authenticate
+	}
+	user, err := ask(ctx, login, password)
+	switch {
+	case errors.Is(err, ErrCredentialsInvalid):
+		return Identity{}, ErrCredentialsInvalid
+	case errors.Is(err, ErrRateLimited), errors.Is(err, ErrStoreUnavailable):
+		return Identity{}, err
+	case err == nil && user.UserID == "":
+		err = errors.New("Users.Authenticate returned neither a user nor an error")
+	case err == nil:
+		err = ctx.Err()
+	}
+	if err != nil {
+		return Identity{}, &Error{Code: ErrStoreUnavailable, Err: err}
+	}
+	return user, nil
+}
+
+// Logout is a gin.HandlerFunc that ends the session and deletes the cookie. It
+// answers 200 also to a request without a session. A form is sent on (303) to
+// its field "next", or to Config.LoginURL, or to "/".
+func (m *Manager) Logout(c *gin.Context) {
+	v := m.begin(c, http.MethodPost)
+	if v == nil {
+		return
+	}
+	if err := m.End(c); err != nil {
+		m.refuse(c, stamp(err, v.now()))
+		return
+	}
+	if mediaType(c.Request) == typeForm {
+		body, _ := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+		form, _ := url.ParseQuery(string(body)) // nothing in it can keep anybody signed in
+		m.redirect(c, localPath(form.Get("next")), m.cfg.LoginURL)
+		return
+	}
+	writeJSON(c, http.StatusOK, nobody(stamp(ErrSessionNotFound, v.now()), false, v.now()))
+}
+
+// Status is a gin.HandlerFunc that tells how the session stands. The answer is
+// 200 whether anybody is signed in or not. It is no activity: it neither
+// refreshes the session nor keeps it from falling idle, and writes nothing. For
+// that Load must recognize it: mount it as it is, as the last handler of its
+// route. To answer otherwise call [Manager.Check] on a route without Load.
+func (m *Manager) Status(c *gin.Context) {
+	v := m.begin(c, http.MethodGet, http.MethodHead)
+	if v == nil {
+		return
+	}
+	st, err := m.Check(c)
+	if err != nil {
+		m.refuse(c, stamp(err, v.now()))
+		return
+	}
+	writeJSON(c, http.StatusOK, st)
+}
+
+// Refresh is a gin.HandlerFunc that renews the session now and answers with the
+// [Status].
+func (m *Manager) Refresh(c *gin.Context) {
+	v := m.begin(c, http.MethodPost)
+	if v == nil {
+		return
+	}
+	s, err := m.Renew(c)
+	if err != nil {
+		m.refuse(c, stamp(err, v.now()))
+		return
+	}
+	writeJSON(c, http.StatusOK, m.status(s, v.now()))
+}
+
+// begin is how each handler begins: with the right method, from the right
+// origin, and with an eye on cookies that were replaced. It returns nil if the
+// request was turned away.
+func (m *Manager) begin(c *gin.Context, methods ...string) *visit {
+	for _, method := range methods {
+		if c.Request.Method != method {
+			continue
+		}
+		if err := m.origins.Check(c.Request); err != nil {
+			m.refuse(c, &Error{Code: ErrCrossOrigin, Err: err})
+			return nil
+		}
+		v := m.visit(c)
+		if method == http.MethodPost && errors.Is(v.err, ErrSessionInvalid) {
+			if err := m.reuse(c.Request.Context(), *v.found, v.now(), clientOf(c)); err != nil {
+				m.refuse(c, stamp(err, v.now()))
+				return nil
+			}
+		}
+		return v
+	}
+	c.Header("Allow", strings.Join(methods, ", "))
+	m.refuse(c, &Error{Code: ErrMethodNotAllowed})
+	return nil
+}
+
+func (m *Manager) redirect(c *gin.Context, to, otherwise string) {
+	for _, target := range []string{to, otherwise, "/"} {
+		if target != "" {
+			c.Header("Cache-Control", "no-store")
+			c.Redirect(http.StatusSeeOther, target)
+			return
+		}
+	}
+}
+
+// Open signs user in without a password, for applications that have found out
+// by themselves who he is, and writes the cookie. With remember the cookie
+// outlives the browser and the session lasts until its absolute end. A session
+// that the request came with is ended.
+//
+// With [Accounts] the user must be there and not disabled: the error is
+// [ErrCredentialsInvalid] otherwise. It is [ErrStoreUnavailable] if the database
+// does not answer.
+func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, error) {
+	v := m.visit(c)
+	if v.fault() {
+		return Session{}, stamp(v.err, v.now())
+	}
+	f, raw, err := m.open(c.Request.Context(), user, remember, v.name(), v.now(), clientOf(c))
+	if err != nil {
+		return Session{}, stamp(err, v.now())
+	}
+	next := *v
+	next.raw, next.known, next.found, next.err = raw, nil, &f, nil
+	next.put(c)
+	m.setCookie(c, raw, &next)
+	return next.session(), nil
+}
+
+// End ends the session of the request, if it has one, and deletes the cookie.
+// The error is [ErrStoreUnavailable] if the database does not answer; then the
+// session lives and the cookie stays.
+func (m *Manager) End(c *gin.Context) error {
+	v := m.visit(c)
+	if v.fault() {
+		return stamp(v.err, v.now())
+	}
+	if old := v.name(); old != (name{}) {
+		if err := m.end(c.Request.Context(), old, v.now(), clientOf(c)); err != nil {
+			return stamp(err, v.now())
+		}
+	}
+	next := *v
+	next.raw, next.known, next.found, next.err = "", nil, nil, ErrSessionNotFound
+	next.put(c)
+	m.cookie.remove(c.Writer.Header())
+	return nil
+}
+
+// Renew renews the session of the request now, as far as its absolute end
+// allows, and writes the new cookie. The error says why there is no session, or
+// is [ErrStoreUnavailable].
+func (m *Manager) Renew(c *gin.Context) (Session, error) {
+	v := *m.visit(c)
+	m.active(c, &v, true)
+	v.put(c)
+	if v.err != nil {
+		return Session{}, stamp(v.err, v.now())
+	}
+	return v.session(), nil
+}
+
+// Check tells how the session of the request stands and changes nothing. The
+// error is [ErrStoreUnavailable] if that cannot be known.
+func (m *Manager) Check(c *gin.Context) (Status, error) {
+	v := m.visit(c)
+	switch {
+	case v.err == nil:
+		return m.status(v.session(), v.now()), nil
+	case v.fault():
+		return Status{}, stamp(v.err, v.now())
+	default:
+		return nobody(stamp(v.err, v.now()), v.cookie, v.now()), nil
+	}
+}

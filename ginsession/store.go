@@ -1,0 +1,393 @@
+// Every query on sessions. Each write is conditional; no row is ever saved
+// whole, and none that has ended is touched.
+
+package ginsession
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/logger"
+
+	"github.com/ginsession/gin-session/models"
+)
+
+// store runs the queries over GORM. Transactions begin with a write, so that
+// SQLite takes its lock at once and never has to upgrade one.
+type store struct {
+	db      *gorm.DB
+	timeout time.Duration
+	changed func(models.Event) // hears of each change, see transaction
+
+	findSQL     string // see find
+	accessesSQL string // see accesses
+}
+
+// record is a session with the account it belongs to. The account is zero if
+// there is none, or if the application has users of its own.
+type record struct {
+	models.Session `gorm:"embedded"`
+	Account        account `gorm:"embedded;embeddedPrefix:account_"`
+}
+
+// account is what a request needs of a models.User.
+type account struct {
+	ID         models.Exact `gorm:"column:id"`
+	Username   string       `gorm:"column:username"`
+	Email      string       `gorm:"column:email"`
+	Role       string       `gorm:"column:role"`
+	Epoch      int64        `gorm:"column:epoch"`
+	LastLogin  models.Time  `gorm:"column:last_login"`
+	DisabledAt models.Time  `gorm:"column:disabled_at"`
+}
+
+// newStore prepares a store over db. With accounts, users are rows of
+// models.User and are read together with their sessions.
+func newStore(db *gorm.DB, timeout time.Duration, accounts bool, changed func(models.Event)) (*store, error) {
+	db = db.Session(&gorm.Session{
+		NewDB:                  true,
+		SkipDefaultTransaction: true,
+		// GORM's own log would print the values of failed statements. Errors are
+		// returned, and logged where they are handled.
+		Logger: logger.Discard,
+	})
+	s := &store{db: db, timeout: timeout, changed: changed}
+
+	// The names of the tables are the application's to choose, by GORM's naming
+	// strategy, so the statement is built of what GORM calls them.
+	var faults []error
+	name := func(model any) (table string, columns []string) {
+		stmt := &gorm.Statement{DB: db}
+		if err := stmt.Parse(model); err != nil {
+			faults = append(faults, err)
+			return "", nil
+		}
+		return stmt.Quote(stmt.Table), stmt.Schema.DBNames
+	}
+	var list []string
+	sessions, columns := name(&models.Session{})
+	for _, column := range columns {
+		list = append(list, "s."+column)
+	}
+	from := sessions + " s"
+	if accounts {
+		users, _ := name(&models.User{})
+		_, columns := name(&account{})
+		for _, column := range columns {
+			list = append(list, "u."+column+" AS account_"+column)
+		}
+		from += " LEFT JOIN " + users + " u ON u.id = s.user_id"
+	}
+	s.findSQL = "SELECT " + strings.Join(list, ", ") + " FROM " + from + " WHERE s.id = ?"
+	s.accessesSQL = "UPDATE " + sessions + " SET ip_address = ?, user_agent = ?, last_accessed = ? WHERE id IN ? AND ended_at = 0"
+	return s, errors.Join(faults...)
+}
+
+// find reads a session, and its account with it. ok is false if there is none.
+func (s *store) find(ctx context.Context, id string) (rec record, ok bool, err error) {
+	err = s.run(ctx, func(db *gorm.DB) error {
+		result := db.Raw(s.findSQL, models.Exact(id)).Scan(&rec)
+		ok = result.RowsAffected == 1
+		return result.Error
+	})
+	if err != nil {
+		return record{}, false, err
+	}
+	if ok && string(rec.ID) != id {
+		return record{}, false, unavailable(fmt.Errorf("asked for session %s, got another", id))
+	}
+	return rec, ok, nil
+}
+
+// opening is all that changes when a session is opened.
+type opening struct {
+	row     models.Session
+	account bool  // the user is a row of models.User
+	epoch   int64 // the user's, 0 for any
+	created models.Event
+	ended   models.Event // of the session that this one takes the place of, if it names one
+}
+
+// open inserts a session and ends the one it takes the place of. The error is
+// ErrCredentialsInvalid if the user was disabled, was deleted, or got another
+// password since he was looked at. The condition on his row also makes the
+// transactions that do so wait for this one, so that they find its session.
+func (s *store) open(ctx context.Context, o opening) error {
+	return s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		if o.account {
+			user := tx.Model(&models.User{}).Where("id = ? AND disabled_at = 0", o.row.UserID)
+			if o.epoch != 0 {
+				user = user.Where("epoch = ?", o.epoch)
+			}
+			result := user.Updates(map[string]any{
+				"last_login": o.row.CreatedAt,
+				"revision":   gorm.Expr("revision + 1"),
+			})
+			if result.Error != nil {
+				return nil, result.Error
+			}
+			if result.RowsAffected == 0 {
+				return nil, ErrCredentialsInvalid
+			}
+		}
+		events := []models.Event{o.created}
+		if o.ended.SessionID != "" {
+			ended, err := endRow(tx, o.ended)
+			if err != nil {
+				return nil, err
+			}
+			if ended {
+				events = append(events, o.ended)
+			}
+		}
+		return events, tx.Create(&o.row).Error
+	})
+}
+
+// renew makes of the session that was read as row what next says: a later
+// expiry, a new secret. It reports false, and has changed nothing, if the row is
+// no longer as it was read.
+func (s *store) renew(ctx context.Context, row, next models.Session, event models.Event) (bool, error) {
+	won := false
+	err := s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		result := tx.Model(&models.Session{}).
+			Where("id = ? AND secret_hash = ? AND renewed_at = ? AND ended_at = 0", row.ID, row.SecretHash, row.RenewedAt).
+			Updates(map[string]any{
+				"secret_hash":   next.SecretHash,
+				"previous_hash": next.PreviousHash,
+				"salt":          next.Salt,
+				"seen_at":       next.SeenAt,
+				"role_mark":     next.RoleMark,
+				"expires_at":    next.ExpiresAt,
+				"renewed_at":    next.RenewedAt,
+				"last_accessed": next.LastAccessed,
+				"ip_address":    next.IPAddress,
+				"user_agent":    next.UserAgent,
+			})
+		if won = result.RowsAffected == 1; !won {
+			return nil, result.Error
+		}
+		return []models.Event{event}, nil
+	})
+	return won && err == nil, err
+}
+
+// touch notes an access, and with seen that the present secret has been
+// presented. It reports false, and has changed nothing, if the session has ended,
+// got another secret, or another access has been noted since the row was read.
+func (s *store) touch(ctx context.Context, row models.Session, seen bool, now models.Time, by client) (touched bool, err error) {
+	values := map[string]any{"last_accessed": now, "ip_address": by.ip, "user_agent": by.agent}
+	if seen {
+		values["seen_at"] = now
+	}
+	err = s.write(ctx, func(db *gorm.DB) error {
+		result := db.Model(&models.Session{}).
+			Where("id = ? AND secret_hash = ? AND last_accessed = ? AND seen_at = ? AND ended_at = 0",
+				row.ID, row.SecretHash, row.LastAccessed, row.SeenAt).
+			Updates(values)
+		touched = result.RowsAffected == 1
+		return result.Error
+	})
+	return touched, err
+}
+
+// end ends the session that an event names, for the event's reason, if its row
+// still meets a condition; an empty one it always meets. It reports false if it
+// does not, or if the session had ended before.
+func (s *store) end(ctx context.Context, event models.Event, still string, args ...any) (bool, error) {
+	ended := false
+	err := s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		rows := tx
+		if still != "" {
+			rows = tx.Where(still, args...)
+		}
+		var err error
+		if ended, err = endRow(rows, event); err != nil || !ended {
+			return nil, err
+		}
+		return []models.Event{event}, nil
+	})
+	return ended && err == nil, err
+}
+
+// expire is end for a session that has run out. It leaves alone one that was
+// renewed or used since it was read as row.
+func (s *store) expire(ctx context.Context, row models.Session, event models.Event) (bool, error) {
+	return s.end(ctx, event, "expires_at = ? AND last_accessed = ?", row.ExpiresAt, row.LastAccessed)
+}
+
+// reuse is end for a session of which a secret was presented that is good no
+// longer. It leaves alone one that was rotated or seen since it was read as row:
+// a request that was overtaken is no reuse.
+func (s *store) reuse(ctx context.Context, row models.Session, event models.Event) (bool, error) {
+	return s.end(ctx, event, "secret_hash = ? AND seen_at = ?", row.SecretHash, row.SeenAt)
+}
+
+// endRow does not look at the secret: a session that is rotated while its user
+// signs out ends all the same.
+func endRow(tx *gorm.DB, event models.Event) (bool, error) {
+	result := tx.Model(&models.Session{}).
+		Where("id = ? AND ended_at = 0", event.SessionID).
+		Updates(map[string]any{"ended_at": event.At, "end_reason": event.Reason})
+	return result.RowsAffected == 1, result.Error
+}
+
+// endUser ends the sessions of the user that an event names, except those of the
+// given ids. It returns how many.
+func endUser(tx *gorm.DB, event models.Event, except []string) (int, error) {
+	alive := tx.Model(&models.Session{}).Where("user_id = ? AND ended_at = 0", event.UserID)
+	for _, id := range except {
+		if isID(id) {
+			alive = alive.Where("id <> ?", models.Exact(id))
+		}
+	}
+	result := alive.Updates(map[string]any{"ended_at": event.At, "end_reason": event.Reason})
+	return int(result.RowsAffected), result.Error
+}
+
+// accesses writes the last accesses of many sessions in one statement. It leaves
+// alone those that have ended, and those of which a later access is known.
+func (s *store) accesses(ctx context.Context, batch []access) error {
+	// A later assignment of a statement sees, on MySQL, what an earlier one has
+	// set: so the column that is compared comes last. The last branch gives the
+	// parameters their type on PostgreSQL.
+	column := func(name string, value func(access) any) clause.Expr {
+		var text strings.Builder
+		var args []any
+		text.WriteString("CASE")
+		for _, a := range batch {
+			text.WriteString(" WHEN id = ? AND last_accessed < ? THEN ?")
+			args = append(args, a.id, a.at, value(a))
+		}
+		return gorm.Expr(text.String()+" ELSE "+name+" END", args...)
+	}
+	ids := make([]models.Exact, len(batch))
+	for i, a := range batch {
+		ids[i] = a.id
+	}
+	return s.write(ctx, func(db *gorm.DB) error {
+		return db.Exec(s.accessesSQL,
+			column("ip_address", func(a access) any { return a.by.ip }),
+			column("user_agent", func(a access) any { return a.by.agent }),
+			column("last_accessed", func(a access) any { return a.at }),
+			ids).Error
+	})
+}
+
+// lastEvent returns the highest id of an event, 0 if there is none.
+func (s *store) lastEvent(ctx context.Context) (id int64, err error) {
+	err = s.run(ctx, func(db *gorm.DB) error {
+		return db.Model(&models.Event{}).Select("COALESCE(MAX(id), 0)").Scan(&id).Error
+	})
+	return id, err
+}
+
+// eventsAfter reads the events whose ids are above one, in their order, at most
+// limit of them, and of each only what the feed needs.
+func (s *store) eventsAfter(ctx context.Context, id int64, limit int) (events []models.Event, err error) {
+	err = s.run(ctx, func(db *gorm.DB) error {
+		return db.Select("id", "name", "session_id", "user_id").
+			Where("id > ?", id).Order("id").Limit(limit).Find(&events).Error
+	})
+	return events, err
+}
+
+// sweepSessions removes at most limit sessions of which column, an instant, is
+// set and before another; those of the earliest instants from one on. It returns
+// how many it looked at, and the instant that it got to: from there the next call
+// need not pass over what has been removed. It reads them first, because that
+// holds no lock; the condition is asked again of each row when it goes.
+func (s *store) sweepSessions(ctx context.Context, column string, from, before models.Time, limit int) (last models.Time, n int, err error) {
+	old := column + " >= ? AND " + column + " < ?"
+	var rows []struct {
+		ID models.Exact
+		At models.Time
+	}
+	err = s.run(ctx, func(db *gorm.DB) error {
+		return db.Model(&models.Session{}).Select("id", column+" AS at").
+			Where(old, from, before).Order(column).Limit(limit).Find(&rows).Error
+	})
+	if err != nil || len(rows) == 0 {
+		return from, 0, err
+	}
+	ids := make([]models.Exact, len(rows))
+	for i, row := range rows {
+		ids[i], last = row.ID, row.At
+	}
+	return last, len(rows), s.write(ctx, func(db *gorm.DB) error {
+		return db.Where("id IN ?", ids).Where(old, from, before).Delete(&models.Session{}).Error
+	})
+}
+
+// sweepEvents removes, of at most limit events above an id, those of before an
+// instant. It returns the id that it got to, and whether there may be more. Ids
+// grow with time, so there are none after events that are all between that instant
+// and now. One from the future, of a node whose clock was wrong, tells nothing.
+func (s *store) sweepEvents(ctx context.Context, above int64, before, now models.Time, limit int) (last int64, more bool, err error) {
+	var events []models.Event
+	err = s.run(ctx, func(db *gorm.DB) error {
+		return db.Select("id", "at").Where("id > ?", above).Order("id").Limit(limit).Find(&events).Error
+	})
+	var ids []int64
+	for _, e := range events {
+		last = e.ID
+		more = more || e.At < before || e.At > now
+		if e.At < before {
+			ids = append(ids, e.ID)
+		}
+	}
+	if err != nil || len(ids) == 0 {
+		return last, more, err
+	}
+	return last, more, s.write(ctx, func(db *gorm.DB) error {
+		return db.Where("id IN ?", ids).Delete(&models.Event{}).Error
+	})
+}
+
+// write runs a statement under a deadline of its own: what a client has set
+// going is carried out although he hangs up.
+func (s *store) write(ctx context.Context, statement func(db *gorm.DB) error) error {
+	return s.run(context.WithoutCancel(ctx), statement)
+}
+
+// transaction is write for several statements that hold together, and for the
+// events that tell of them, which f returns. What they change is heard of
+// afterwards, also if the transaction seems to have failed: perhaps only the word
+// of its success was lost.
+func (s *store) transaction(ctx context.Context, f func(tx *gorm.DB) ([]models.Event, error)) error {
+	var events []models.Event
+	err := s.write(ctx, func(db *gorm.DB) error {
+		return db.Transaction(func(tx *gorm.DB) error {
+			var err error
+			if events, err = f(tx); err != nil || len(events) == 0 {
+				return err
+			}
+			return tx.Create(&events).Error
+		})
+	})
+	for _, event := range events {
+		s.changed(event)
+	}
+	return err
+}
+
+// run runs f under the store's deadline, again if the database asks for it: see
+// retry. So what f changes outside the database it sets anew each time.
+func (s *store) run(ctx context.Context, f func(db *gorm.DB) error) error {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	err := retry(ctx, func() error { return f(s.db.WithContext(ctx)) })
+	if err == nil {
+		err = ctx.Err() // an answer that comes too late is none
+	}
+	return unavailable(err)
+}
+
+func (s *store) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.timeout)
+}

@@ -1,0 +1,25 @@
+// The row of an event: the audit trail.
+
+package models
+
+import "gorm.io/gorm/schema"
+
+// Event is a row of session_events: something that happened to a session or to
+// a user. It is written in the transaction that makes it true.
+type Event struct {
+	ID   int64  `gorm:"column:id;primaryKey;autoIncrement"`
+	At   Time   `gorm:"column:at;not null"`
+	Name string `gorm:"column:name;size:64;not null"`
+
+	// SessionID is empty where an event concerns all sessions of the user.
+	SessionID Exact `gorm:"column:session_id;size:26;not null"`
+	UserID    Exact `gorm:"column:user_id;size:255;not null"`
+
+	Reason    string `gorm:"column:reason;size:32;not null"`
+	IPAddress string `gorm:"column:ip_address;size:64;not null"`
+	UserAgent string `gorm:"column:user_agent;size:256;not null"`
+}
+
+// TableName implements [schema.TablerWithNamer], so that a table prefix of the
+// application holds for this table too.
+func (Event) TableName(n schema.Namer) string { return n.TableName("SessionEvent") }

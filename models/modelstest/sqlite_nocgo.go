@@ -1,0 +1,20 @@
+//go:build !cgo
+
+// SQLite where there is no C compiler.
+
+package modelstest
+
+import (
+	"fmt"
+
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+)
+
+func sqliteDialector(file string, wait int) gorm.Dialector {
+	return sqlite.New(sqlite.Config{
+		DriverName: "sqlite",
+		DSN:        fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)", file, wait),
+	})
+}
