@@ -155,7 +155,7 @@ func onServers(t *testing.T, test func(t *testing.T, a *app), configure ...func(
 func TestTransactionsHeldOpen(t *testing.T) {
 	onServers(t, func(t *testing.T, a *app) {
 		a.run(a.sessions)
-		time.Sleep(settled + 300*time.Millisecond)
+		time.Sleep(settled)
 		first, second := a.signIn("ada"), a.signIn("ada")
 		for _, c := range []*ginsessiontest.Client{first, second} {
 			require.Equal(t, 200, c.Get("/me").StatusCode)
@@ -188,7 +188,7 @@ func TestATransactionThatLastsLong(t *testing.T) {
 		writing := a.aside().Begin()
 		tell(t, writing, sessionOf(t, long.Cookie(cookieName)), 0)
 
-		time.Sleep(settled + 300*time.Millisecond)
+		time.Sleep(settled)
 		for range 10 {
 			other := a.signIn("ada")
 			require.Equal(t, 200, other.Get("/me").StatusCode)
@@ -216,7 +216,7 @@ func TestADatabaseThatStopsForTenSeconds(t *testing.T) {
 				other, _ := a.otherProcess()
 				a.run(a.sessions)
 				a.run(other)
-				time.Sleep(settled + 300*time.Millisecond)
+				time.Sleep(settled)
 				staying, ending := a.signIn("ada"), a.signIn("ada")
 				ids := []models.Exact{sessionOf(t, staying.Cookie(cookieName)), sessionOf(t, ending.Cookie(cookieName))}
 				for range 2 {
@@ -254,7 +254,7 @@ func TestADatabaseThatStopsForTenSeconds(t *testing.T) {
 func TestMoreEventsThanOnePage(t *testing.T) {
 	onEach(t, func(t *testing.T, a *app) {
 		a.run(a.sessions)
-		time.Sleep(settled + 300*time.Millisecond)
+		time.Sleep(settled)
 		c := a.signIn("ada")
 		require.Equal(t, 200, c.Get("/me").StatusCode)
 		events := make([]models.Event, 3500)
@@ -296,7 +296,7 @@ func TestAnIDBelowTheLastReadAcrossAnOutage(t *testing.T) {
 	onEach(t, func(t *testing.T, a *app) {
 		a.run(a.sessions)
 		c, other := a.signIn("ada"), a.signIn("ada")
-		time.Sleep(settled + 900*time.Millisecond) // shortly before a reading
+		time.Sleep(settled + 600*time.Millisecond) // shortly before a reading
 		require.Equal(t, 200, c.Get("/me").StatusCode)
 		a.endAside(ending{session: sessionOf(t, other.Cookie(cookieName)), id: 1000})
 		time.Sleep(200 * time.Millisecond)
@@ -314,7 +314,7 @@ func TestAnIDBelowTheLastReadAcrossAnOutage(t *testing.T) {
 func TestAfterALongOutageTheFeedBeginsAnew(t *testing.T) {
 	onEach(t, func(t *testing.T, a *app) {
 		a.run(a.sessions)
-		time.Sleep(settled + 300*time.Millisecond)
+		time.Sleep(settled)
 		a.wire.breakAt(1, false, fails)
 		time.Sleep(ginsession.DefaultCacheFor + 5*time.Second)
 		events := make([]models.Event, 3000)
@@ -340,7 +340,7 @@ func TestAfterALongOutageTheFeedBeginsAnew(t *testing.T) {
 func TestAnEventIsHeardOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, a *app) {
 		a.run(a.sessions)
-		time.Sleep(settled + 300*time.Millisecond)
+		time.Sleep(settled)
 		c := a.signIn("ada")
 		a.endAside(ending{session: "another"})
 		require.NoError(t, a.sessions.UserChanged(t.Context(), a.ada.UserID))
