@@ -1,6 +1,6 @@
 // The security bar, row by row: the checklist C1 to C155 and the attacks A1 to
 // A190. Each row is a subtest that carries its number, in the files security_*, or
-// it is listed here with the test that shows it or the reason why it does not
+// is listed in security_rows_test.go with the test that shows it or the reason why it does not
 // apply.
 
 package ginsession_test
