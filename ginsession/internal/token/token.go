@@ -20,12 +20,36 @@ import (
 
 // The errors of Verify.
 var (
-	// ErrInvalid means that the text is not a token of ours.
+	// ErrInvalid means that the text is not a token of ours. [Why] says in what.
 	ErrInvalid = errors.New("token: not a token of ours")
 	// ErrExpired means that the token is ours, and its time has passed. The
 	// claims are returned with it.
 	ErrExpired = errors.New("token: expired")
 )
+
+// A flaw is in what a text is not a token of ours.
+type flaw string
+
+const (
+	flawShape     flaw = "shape"     // its length, dots or letters
+	flawHeader    flaw = "header"    // another algorithm, key or type
+	flawSignature flaw = "signature" // the MAC
+	flawClaims    flaw = "claims"    // what it says
+)
+
+// Error implements error.
+func (f flaw) Error() string { return ErrInvalid.Error() + ": " + string(f) }
+
+// Is makes every flaw an ErrInvalid.
+func (f flaw) Is(target error) bool { return target == ErrInvalid }
+
+// Why returns one word for what is wrong with the text that an [ErrInvalid] is
+// about: "shape", "header", "signature" or "claims".
+func Why(err error) string {
+	var f flaw
+	_ = errors.As(err, &f)
+	return string(f)
+}
 
 const (
 	maxLength = 2048
@@ -78,7 +102,7 @@ func (r *Ring) Verify(raw string, now time.Time) (Claims, error) {
 		SessionID string `json:"sid"`
 	}
 	if json.Unmarshal(payload, &said) != nil {
-		return Claims{}, ErrInvalid
+		return Claims{}, flawClaims
 	}
 	err = jwt.NewValidator(
 		jwt.WithIssuer(r.issuer),
@@ -88,7 +112,7 @@ func (r *Ring) Verify(raw string, now time.Time) (Claims, error) {
 	).Validate(said)
 	expired := errors.Is(err, jwt.ErrTokenExpired)
 	if (err != nil && !expired) || said.IssuedAt == nil {
-		return Claims{}, ErrInvalid
+		return Claims{}, flawClaims
 	}
 	c := Claims{
 		SessionID: said.SessionID,
@@ -102,10 +126,10 @@ func (r *Ring) Verify(raw string, now time.Time) (Claims, error) {
 	// and numbers too large, and it settles issuer and audience for an expired
 	// token too, whose error may hide others.
 	if !wellFormed(c) || !bytes.Equal(payload, r.payload(c)) {
-		return Claims{}, ErrInvalid
+		return Claims{}, flawClaims
 	}
 	if c.IssuedAt.After(now.Add(clockSkew)) {
-		return Claims{}, ErrInvalid
+		return Claims{}, flawClaims
 	}
 	if expired {
 		return c, ErrExpired
@@ -119,23 +143,23 @@ func (r *Ring) Verify(raw string, now time.Time) (Claims, error) {
 func open(raw string, key func(header string) []byte) ([]byte, error) {
 	header, payload, signature, ok := split(raw)
 	if !ok {
-		return nil, ErrInvalid
+		return nil, flawShape
 	}
 	secret := key(header)
 	if secret == nil {
-		return nil, ErrInvalid
+		return nil, flawHeader
 	}
 	mac, err := decode(signature)
 	if err != nil {
-		return nil, ErrInvalid
+		return nil, flawSignature
 	}
 	signed := raw[:len(header)+1+len(payload)]
 	if jwt.SigningMethodHS256.Verify(signed, mac, secret) != nil {
-		return nil, ErrInvalid
+		return nil, flawSignature
 	}
 	body, err := decode(payload)
 	if err != nil {
-		return nil, ErrInvalid
+		return nil, flawClaims
 	}
 	return body, nil
 }
