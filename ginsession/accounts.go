@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 	"unicode"
@@ -50,7 +49,7 @@ func (a *Accounts) Create(ctx context.Context, n NewUser) (Identity, error) {
 	if err != nil {
 		return Identity{}, stamp(err, now)
 	}
-	event := client{}.event(eventUserCreated, "", user.ID, "", now)
+	event := eventIn(ctx, eventUserCreated, "", user.ID, "", now)
 	err = a.m.store.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		return []models.Event{event}, tx.Create(&user).Error
 	})
@@ -60,7 +59,7 @@ func (a *Accounts) Create(ctx context.Context, n NewUser) (Identity, error) {
 	if err != nil {
 		return Identity{}, stamp(err, now)
 	}
-	a.m.log(ctx, slog.LevelInfo, event)
+	a.m.tell(ctx, event)
 	return accountOf(user).identity(), nil
 }
 
@@ -298,7 +297,7 @@ func (a *Accounts) change(ctx context.Context, userID string, ch change) error {
 		return stamp(ErrUserNotFound, now)
 	}
 	id := models.Exact(userID)
-	event := client{}.event(ch.event, "", id, ch.reason, now)
+	event := eventIn(ctx, ch.event, "", id, ch.reason, now)
 	err := a.m.store.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		user := tx.Where("id = ?", id)
 		if ch.epoch != 0 {
@@ -327,7 +326,7 @@ func (a *Accounts) change(ctx context.Context, userID string, ch change) error {
 	if err != nil {
 		return stamp(err, now)
 	}
-	a.m.log(ctx, slog.LevelInfo, event)
+	a.m.tell(ctx, event)
 	return nil
 }
 

@@ -117,8 +117,7 @@ func (f *feed) start(ctx context.Context, began time.Time) error {
 // changed forgets what an event says is no longer as it was.
 func (m *Manager) changed(event models.Event) {
 	switch {
-	case event.Name == eventSessionCreated:
-		// Nothing was known of it.
+	case changesNothing(event.Name):
 	case event.SessionID != "":
 		m.live.changed(event.SessionID)
 	default:

@@ -3,6 +3,7 @@
 package ginsession
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ginsession/gin-session/ginsession/internal/token"
+	"github.com/ginsession/gin-session/models"
 )
 
 // The defaults of [Config].
@@ -134,6 +136,21 @@ type Config struct {
 	// Defaults to 90 days. At least an hour, and twice CacheFor.
 	KeepEvents time.Duration
 
+	// Addresses says how much of a client's address is kept, in rows, events and
+	// the log. The address is that of the peer; or what Gin's ClientIP says, once
+	// the engine was told with SetTrustedProxies which proxies to believe, be it
+	// none.
+	// Defaults to AddressFull.
+	Addresses Addresses
+
+	// OnEvent hears of every event, such as a sign-in on a new device, to tell the
+	// user: it is called in the goroutine of the request when the event has come
+	// true, so it should be quick. It must be safe for concurrent use. If it
+	// panics, that is logged and changes nothing. See Events in the documentation
+	// of the package.
+	// Defaults to none.
+	OnEvent func(ctx context.Context, e models.Event)
+
 	// Logger receives what happens to sessions and what goes wrong.
 	// Defaults to slog.Default().
 	Logger *slog.Logger
@@ -237,6 +254,8 @@ func (c Config) validate() error {
 		"Insecure: must not be set in Gin's release mode")
 	fault(c.LoginURL != "" && localPath(c.LoginURL) != c.LoginURL,
 		"LoginURL: must be a path on this site, such as /login, is %q", c.LoginURL)
+	fault(c.Addresses < AddressFull || c.Addresses > AddressNone,
+		"Addresses: must be AddressFull, AddressTruncated or AddressNone")
 	fault(c.StoreTimeout < 0,
 		"StoreTimeout: must be positive, is %v", c.StoreTimeout)
 	fault(c.SyncEvery < 10*time.Millisecond,

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/gin-gonic/gin"
 
@@ -149,31 +147,4 @@ func (v *visit) put(c *gin.Context) {
 		return
 	}
 	c.Request = &v.request
-}
-
-// clientOf says where a request comes from. The address is that of the peer:
-// what a header says of it is anybody's to write.
-func clientOf(c *gin.Context) client {
-	var by client
-	if peer, err := netip.ParseAddr(c.RemoteIP()); err == nil {
-		by.ip = peer.Unmap().WithZone("").String()
-	}
-	by.agent = printable(c.Request.UserAgent(), 256)
-	return by
-}
-
-// printable returns the first n characters of s, with those that do not print
-// replaced.
-func printable(s string, n int) string {
-	var b strings.Builder
-	for _, r := range s {
-		if n--; n < 0 {
-			break
-		}
-		if !unicode.IsPrint(r) {
-			r = unicode.ReplacementChar
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

@@ -66,11 +66,13 @@ func TestLoginAnswer(t *testing.T) {
 			`"authenticatedAt":"2000-01-01T00:00:01.5Z","expiresAt":"2000-01-02T00:00:01Z","absoluteExpiresAt":"2000-01-31T00:00:01Z",`+
 			`"userAgent":"Browser/1.0","ipAddress":"192.0.2.1"}}`, golden(a, r.Text))
 		require.Equal(t, http.Header{
-			"Cache-Control":          {"no-store"},
-			"Content-Type":           {"application/json; charset=utf-8"},
-			"Set-Cookie":             {"__Host-session=TOKEN; Path=/; HttpOnly; Secure; SameSite=Lax"},
-			"Vary":                   {"Cookie"},
-			"X-Content-Type-Options": {"nosniff"},
+			"Cache-Control":                {"no-store"},
+			"Cdn-Cache-Control":            {"no-store"},
+			"Content-Type":                 {"application/json; charset=utf-8"},
+			"Set-Cookie":                   {"__Host-session=TOKEN; Path=/; HttpOnly; Secure; SameSite=Lax"},
+			"Vary":                         {"Cookie"},
+			"Cross-Origin-Resource-Policy": {"same-origin"},
+			"X-Content-Type-Options":       {"nosniff"},
 		}, goldenHeader(a, r.Header))
 	})
 }
@@ -172,11 +174,12 @@ func TestErrorAnswer(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, r.StatusCode)
 		require.Equal(t, `{"error":{"code":"SESSION_NOT_FOUND","message":"Not signed in.","timestamp":"2000-01-01T00:00:00Z"}}`, r.Text)
 		require.Equal(t, http.Header{
-			"Cache-Control":          {"no-store"},
-			"Content-Type":           {"application/json; charset=utf-8"},
-			"Vary":                   {"Cookie"},
-			"Www-Authenticate":       {"Session"},
-			"X-Content-Type-Options": {"nosniff"},
+			"Cache-Control":                {"no-store"},
+			"Content-Type":                 {"application/json; charset=utf-8"},
+			"Vary":                         {"Cookie"},
+			"Cross-Origin-Resource-Policy": {"same-origin"},
+			"Www-Authenticate":             {"Session"},
+			"X-Content-Type-Options":       {"nosniff"},
 		}, r.Header)
 	})
 }

@@ -121,4 +121,7 @@ func (k cookie) write(h http.Header, c http.Cookie) {
 	}
 	h["Set-Cookie"] = append(kept, c.String())
 	h.Set("Cache-Control", "no-store")
+	// A handler may still set the other one to its liking; this one is for shared
+	// caches alone, and stands above it there (RFC 9213).
+	h.Set("CDN-Cache-Control", "no-store")
 }

@@ -77,6 +77,24 @@
 //
 // Then nobody is let in, and nobody is signed out: the answer is 503, and the
 // cookie stays. Every call of the database has the deadline Config.StoreTimeout.
+// A logout is answered 503 too, but it deletes the cookie, this process refuses the
+// session from then on, and Run ends it when the database is back.
+//
+// # Events
+//
+// What happens is told by the names of the OWASP Logging Vocabulary: in the log,
+// one line each; to Config.OnEvent; and in the table session_events, which is the
+// audit trail. Each has a time, a name, the user, the session, who did it if that
+// was another user, the outcome, a reason, the address and the user agent; none has
+// a secret.
+//
+// What changes something is written in the transaction that does so:
+// session_created, session_renewed, session_expired, session_logout,
+// authn_token_revoked, authn_token_reuse, authn_password_change, authz_change,
+// user_created, user_updated, user_deleted. What changes nothing is written by Run,
+// within a second: authn_login_fail, authz_fail. What costs its maker nothing is
+// not in the table at all: token_invalid, cookie_conflict, csrf_rejected,
+// session_use_after_expire, excess_rate_limit_exceeded, store_unavailable.
 //
 // # Errors
 //
@@ -89,6 +107,8 @@
 //
 // The cookie is Secure and has the prefix __Host-, so it needs https;
 // Config.Insecure is for development on plain http. Serve the site with HSTS.
-// The audit trail is the table session_events; the address in it is that of the
-// peer, which behind a proxy is the proxy's.
+//
+// The address of a client is that of the peer. Behind a proxy call SetTrustedProxies
+// of the engine, with the proxies, or with nil where Gin's TrustedPlatform is set:
+// then it is what Gin's ClientIP says. Until then no header is believed.
 package ginsession

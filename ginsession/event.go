@@ -1,57 +1,148 @@
-// Events: what is told of a session, in its table and in the log.
+// Events: what is told of sessions and users, in the table, in the log and to the
+// application.
 
 package ginsession
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/ginsession/gin-session/models"
 )
 
-// The names of the events, after the OWASP Logging Vocabulary.
+// The names of the events, after the OWASP Logging Vocabulary. Those of the first
+// group change something: they are written in the transaction that does so, and
+// are what other nodes hear.
 const (
 	eventSessionCreated = "session_created"
 	eventSessionRenewed = "session_renewed"
 	eventSessionExpired = "session_expired"
 	eventSessionLogout  = "session_logout"
-	eventTokenReuse     = "authn_token_reuse" // critical
+	eventTokenReuse     = "authn_token_reuse"
 	eventRevoked        = "authn_token_revoked"
-	eventLoginFailed    = "authn_login_fail"
 	eventPassword       = "authn_password_change"
 	eventRole           = "authz_change"
 	eventUserCreated    = "user_created"
 	eventUserUpdated    = "user_updated"
 	eventUserDeleted    = "user_deleted"
+
+	// These change nothing. They are in the table within a second: see owed.
+	eventLoginSuccess   = "authn_login_success"
+	eventLoginAfterFail = "authn_login_successafterfail"
+	eventLoginNewDevice = "authn_login_new_device"
+	eventLoginFailed    = "authn_login_fail"
+	eventLoginFailedMax = "authn_login_fail_max" // from now on attempts have to wait
+	eventLoginLocked    = "authn_login_lock"     // from now on there are none
+	eventPasswordFailed = "authn_password_change_fail"
+	eventDenied         = "authz_fail"
+
+	// These cost who causes them nothing, so they cost no row: they are in the log,
+	// and the application hears them.
+	eventUseAfterEnd    = "session_use_after_expire"
+	eventTokenInvalid   = "token_invalid"
+	eventCookieConflict = "cookie_conflict"
+	eventCrossOrigin    = "csrf_rejected"
+	eventRateLimited    = "excess_rate_limit_exceeded"
+	eventUnavailable    = "store_unavailable"
 )
 
-// client is where a request comes from: the address of the peer and the first
-// 256 characters of the user agent.
+const (
+	outcomeSuccess = "success"
+	outcomeFailure = "failure"
+)
+
+// weight says how an event is logged, and how what it tells of came out.
+func weight(name string) (slog.Level, string) {
+	switch name {
+	case eventTokenReuse, eventPasswordFailed, eventLoginLocked, eventUnavailable:
+		return slog.LevelError, outcomeFailure
+	case eventLoginFailed, eventLoginFailedMax, eventDenied,
+		eventTokenInvalid, eventCookieConflict, eventCrossOrigin, eventRateLimited:
+		return slog.LevelWarn, outcomeFailure
+	case eventUseAfterEnd: // every page that was left open does this
+		return slog.LevelInfo, outcomeFailure
+	default:
+		return slog.LevelInfo, outcomeSuccess
+	}
+}
+
+// changesNothing reports whether the events of a name leave what other nodes
+// remember as it is. Of a name that it does not know, a later version's, it
+// believes the opposite.
+func changesNothing(name string) bool {
+	switch name {
+	case eventSessionCreated, eventLoginSuccess, eventLoginAfterFail, eventLoginNewDevice, eventLoginFailed,
+		eventLoginFailedMax, eventLoginLocked, eventPasswordFailed, eventDenied:
+		return true
+	}
+	return false
+}
+
+// client is where a request comes from: the address of the client, if it is kept,
+// and the first 256 characters of the user agent.
 type client struct{ ip, agent string }
 
 // event makes a row. session is empty for what concerns all sessions of a user.
 func (by client) event(name string, session, user models.Exact, reason Reason, now time.Time) models.Event {
+	_, outcome := weight(name)
 	return models.Event{
 		At:        models.At(now),
 		Name:      name,
 		SessionID: session,
 		UserID:    user,
+		Outcome:   outcome,
 		Reason:    string(reason),
 		IPAddress: by.ip,
 		UserAgent: by.agent,
 	}
 }
 
-// log tells of an event in the log. The values are quoted by the handler, so
-// that each event stays one line; none of them is a secret.
-func (m *Manager) log(ctx context.Context, level slog.Level, e models.Event) {
+// eventIn makes the row of something that is done by whoever is signed in where
+// ctx comes from, if anybody is.
+func eventIn(ctx context.Context, name string, session, user models.Exact, reason Reason, now time.Time) models.Event {
+	s, ok := FromContext(ctx)
+	e := client{s.IPAddress, s.UserAgent}.event(name, session, user, reason, now)
+	if actor := models.Exact(s.User.UserID); ok && actor != user {
+		e.Actor = actor
+	}
+	return e
+}
+
+// tell tells of an event that has come true in the log, where it is one line
+// whatever its values are, and to the application.
+func (m *Manager) tell(ctx context.Context, e models.Event) {
+	level, _ := weight(e.Name)
 	m.cfg.Logger.LogAttrs(ctx, level, "ginsession: "+e.Name,
 		slog.Time("at", e.At.Time()),
 		slog.String("session", string(e.SessionID)),
 		slog.String("user", string(e.UserID)),
+		slog.String("actor", string(e.Actor)),
+		slog.String("outcome", e.Outcome),
 		slog.String("reason", e.Reason),
+		slog.String("detail", e.Detail),
 		slog.String("ip", e.IPAddress),
 		slog.String("agent", e.UserAgent),
 	)
+	if m.cfg.OnEvent == nil {
+		return
+	}
+	defer func() {
+		if fault := recover(); fault != nil { // what has come true stays so
+			m.cfg.Logger.ErrorContext(ctx, "ginsession: OnEvent panics", "event", e.Name, "panic", fmt.Sprint(fault))
+		}
+	}()
+	m.cfg.OnEvent(ctx, e)
+}
+
+// record is tell for an event that changes nothing and belongs into the table.
+func (m *Manager) record(ctx context.Context, e models.Event) {
+	m.tell(ctx, e)
+	if m.owed.event(e) {
+		return
+	}
+	if err := m.store.insert(ctx, []models.Event{e}); err != nil {
+		m.cfg.Logger.ErrorContext(ctx, "ginsession: an event could not be written", "event", e.Name, "error", err)
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -57,8 +56,8 @@ func (m *Manager) Login(c *gin.Context) {
 
 func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, err error) {
 	e := stamp(err, v.now())
-	if e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited {
-		m.log(c.Request.Context(), slog.LevelWarn, clientOf(c).event(eventLoginFailed, "", "", Reason(e.Code), v.now()))
+	if e.Code == ErrCredentialsInvalid {
+		m.record(c.Request.Context(), m.clientOf(c).event(eventLoginFailed, "", "", Reason(e.Code), v.now()))
 	}
 	again := e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited || e.Code == ErrRequestInvalid
 	if form && again && m.cfg.LoginURL != "" {
@@ -95,8 +94,9 @@ func (m *Manager) authenticate(ctx context.Context, login, password string) (Ide
 }
 
 // Logout is a gin.HandlerFunc that ends the session and deletes the cookie. It
-// answers 200 also to a request without a session. A form is sent on (303) to
-// its field "next", or to Config.LoginURL, or to "/".
+// answers 200 also to a request without a session, and 503 if the database could
+// not be told: see [Manager.End]. A form is sent on (303) to its field "next", or
+// to Config.LoginURL, or to "/".
 func (m *Manager) Logout(c *gin.Context) {
 	v := m.begin(c, http.MethodPost)
 	if v == nil {
@@ -156,13 +156,12 @@ func (m *Manager) begin(c *gin.Context, methods ...string) *visit {
 		if c.Request.Method != method {
 			continue
 		}
-		if err := m.origins.Check(c.Request); err != nil {
-			m.refuse(c, &Error{Code: ErrCrossOrigin, Err: err})
+		if !m.sameOrigin(c) {
 			return nil
 		}
 		v := m.visit(c)
 		if method == http.MethodPost && errors.Is(v.err, ErrSessionInvalid) {
-			if err := m.reuse(c.Request.Context(), *v.found, v.now(), clientOf(c)); err != nil {
+			if err := m.reuse(c.Request.Context(), *v.found, v.now(), m.clientOf(c)); err != nil {
 				m.refuse(c, stamp(err, v.now()))
 				return nil
 			}
@@ -197,7 +196,7 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 	if v.fault() {
 		return Session{}, stamp(v.err, v.now())
 	}
-	f, raw, err := m.open(c.Request.Context(), user, remember, v.name(), v.now(), clientOf(c))
+	f, raw, err := m.open(c.Request.Context(), user, remember, v.name(), v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
@@ -209,22 +208,27 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 }
 
 // End ends the session of the request, if it has one, and deletes the cookie.
-// The error is [ErrStoreUnavailable] if the database does not answer; then the
-// session lives and the cookie stays.
+// The error is [ErrStoreUnavailable] if the database does not answer. Then this
+// process refuses the session from now on, others may not, and [Manager.Run] ends
+// it as soon as the database is back.
 func (m *Manager) End(c *gin.Context) error {
 	v := m.visit(c)
-	if v.fault() {
-		return stamp(v.err, v.now())
-	}
+	var err error
 	if old := v.name(); old != (name{}) {
-		if err := m.end(c.Request.Context(), old, v.now(), clientOf(c)); err != nil {
-			return stamp(err, v.now())
-		}
+		err = m.end(c.Request.Context(), old, v.now(), m.clientOf(c))
+	} else if v.fault() {
+		err = v.err
+	}
+	if err != nil {
+		m.endOwed(v.raw, v.now(), m.clientOf(c))
 	}
 	next := *v
 	next.raw, next.known, next.found, next.err = "", nil, nil, ErrSessionNotFound
 	next.put(c)
 	m.cookie.remove(c.Writer.Header())
+	if err != nil {
+		return stamp(err, v.now())
+	}
 	return nil
 }
 

@@ -297,7 +297,7 @@ func TestStatementsOfEachRequest(t *testing.T) {
 		"login":                        {sel, begin, "UPDATE users", "INSERT INTO sessions", event, "COMMIT"},
 		"login over a session":         {sel, sel, begin, "UPDATE users", upd, "INSERT INTO sessions", event, "COMMIT"},
 		"login over an expired one":    {sel, sel, begin, "UPDATE users", upd, "INSERT INTO sessions", event, "COMMIT"},
-		"login with a wrong password":  {sel},
+		"login with a wrong password":  {sel, event},
 		"logout":                       {sel, begin, upd, event, "COMMIT"},
 		"logout of an expired one":     {sel, begin, upd, event, "COMMIT"},
 		"status":                       {sel},

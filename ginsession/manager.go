@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -34,6 +33,7 @@ type Manager struct {
 
 	live     *live
 	activity *activity
+	owed     *owed
 	running  atomic.Bool               // Run
 	synced   atomic.Pointer[time.Time] // see follows
 }
@@ -59,6 +59,7 @@ func New(db *gorm.DB, cfg Config) (*Manager, error) {
 		origins:  origins,
 		live:     newLive(cfg.LiveSessions),
 		activity: newActivity(cfg.LiveSessions),
+		owed:     newOwed(),
 	}
 	var err error
 	if m.store, err = newStore(db, cfg.StoreTimeout, cfg.Users == nil, m.changed); err != nil {
@@ -100,7 +101,7 @@ type found struct {
 func (m *Manager) find(ctx context.Context, raw string, now time.Time, follows bool) (found, error) {
 	claims, err := m.keys.Verify(raw, now)
 	if err != nil && !errors.Is(err, token.ErrExpired) {
-		return found{}, ErrTokenInvalid
+		return found{}, &Error{Code: ErrTokenInvalid, Err: err}
 	}
 	for attempt := 1; ; attempt++ {
 		since := m.live.now()
@@ -150,6 +151,9 @@ func (m *Manager) restsUntil(f found) time.Time {
 // lookUp reads the row of genuine claims and judges them by it. On error the
 // session does not stand; what was found of it is returned all the same.
 func (m *Manager) lookUp(ctx context.Context, claims token.Claims, now time.Time) (found, error) {
+	if m.owed.ended(claims.SessionID) {
+		return found{}, ErrSessionNotFound // its row may not say so yet
+	}
 	rec, ok, err := m.store.find(ctx, claims.SessionID)
 	if err != nil {
 		return found{}, err
@@ -358,7 +362,7 @@ func (m *Manager) renew(ctx context.Context, f found, now time.Time, by client) 
 		f, err = m.lookUp(ctx, f.claims, now)
 		return f, "", err
 	}
-	m.log(ctx, slog.LevelInfo, event)
+	m.tell(ctx, event)
 	f.row, f.accessed, f.known = next, next.LastAccessed, nil
 	return m.sign(f, secret, now)
 }
@@ -378,7 +382,7 @@ func (m *Manager) expire(ctx context.Context, f found, now time.Time, by client)
 	event := by.event(eventSessionExpired, f.row.ID, f.row.UserID, reason, now)
 	ended, err := m.store.expire(ctx, f.row, event)
 	if ended {
-		m.log(ctx, slog.LevelInfo, event)
+		m.tell(ctx, event)
 	}
 	return err
 }
@@ -391,7 +395,7 @@ func (m *Manager) reuse(ctx context.Context, f found, now time.Time, by client) 
 	event := by.event(eventTokenReuse, f.row.ID, f.row.UserID, ReasonReuse, now)
 	ended, err := m.store.reuse(ctx, f.row, event)
 	if ended {
-		m.log(ctx, slog.LevelError, event)
+		m.tell(ctx, event)
 	}
 	return err
 }
@@ -438,7 +442,7 @@ func (m *Manager) open(ctx context.Context, user Identity, remember bool, old na
 	if err := m.store.open(ctx, o); err != nil {
 		return found{}, "", err
 	}
-	m.log(ctx, slog.LevelInfo, o.created)
+	m.tell(ctx, o.created)
 	if o.account {
 		f.user.LastLogin = now
 	}
@@ -450,9 +454,23 @@ func (m *Manager) end(ctx context.Context, n name, now time.Time, by client) err
 	event := by.event(eventSessionLogout, n.session, n.user, ReasonLogout, now)
 	ended, err := m.store.end(ctx, event, "")
 	if ended {
-		m.log(ctx, slog.LevelInfo, event)
+		m.tell(ctx, event)
 	}
 	return err
+}
+
+// endOwed ends a session here and now although the database does not answer, and
+// keeps its end until it does. raw is its token.
+func (m *Manager) endOwed(raw string, now time.Time, by client) {
+	claims, err := m.keys.Verify(raw, now)
+	if err != nil {
+		return // nothing that could be used
+	}
+	until := m.cfg.absoluteEnd(claims.IssuedAt.Add(m.cfg.AbsoluteTimeout))
+	if !m.owed.logout(models.Exact(claims.SessionID), logout{now, by, until}, now) {
+		m.cfg.Logger.Error("ginsession: a logout is lost: the database does not answer, and too many wait for it", "session", claims.SessionID)
+	}
+	m.live.changed(models.Exact(claims.SessionID))
 }
 
 // sign makes the token of a new cookie for f, which expires with its row.

@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/ginsession/gin-session/ginsession/internal/token"
 	"github.com/ginsession/gin-session/models"
 )
 
@@ -35,8 +37,7 @@ func (m *Manager) Load(c *gin.Context) {
 		v.put(c)
 		return
 	}
-	if err := m.origins.Check(c.Request); err != nil {
-		m.refuse(c, &Error{Code: ErrCrossOrigin, Err: err})
+	if !m.sameOrigin(c) {
 		return
 	}
 	if v == nil {
@@ -58,6 +59,23 @@ func (m *Manager) Load(c *gin.Context) {
 	if v.fault() {
 		Refuse(c, v.err)
 	}
+}
+
+// sameOrigin turns a request away that the page of another origin makes, and
+// reports whether it did not. A GET that opens a WebSocket is as unsafe as a POST:
+// what comes over it is not checked again, and browsers let any page open one.
+func (m *Manager) sameOrigin(c *gin.Context) bool {
+	r := c.Request
+	if r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		post := *r
+		post.Method = http.MethodPost
+		r = &post
+	}
+	if err := m.origins.Check(r); err != nil {
+		m.refuse(c, &Error{Code: ErrCrossOrigin, Err: err})
+		return false
+	}
+	return true
 }
 
 // Require is a gin.HandlerFunc that lets only requests with a session pass. It
@@ -104,6 +122,7 @@ func (m *Manager) meet(c *gin.Context) *visit {
 	default:
 		// Somebody planted a second one. Which is the user's cannot be known.
 		v.err = ErrTokenInvalid
+		m.tell(c.Request.Context(), m.clientOf(c).event(eventCookieConflict, "", "", "", v.now()))
 	}
 	return v
 }
@@ -112,6 +131,9 @@ func (m *Manager) meet(c *gin.Context) *visit {
 func (m *Manager) read(c *gin.Context, v *visit) {
 	f, err := m.find(c.Request.Context(), v.raw, v.now(), v.follows)
 	v.known, v.found, v.err = f.known, &f, err
+	if errors.Is(err, ErrTokenInvalid) {
+		m.tell(c.Request.Context(), m.clientOf(c).event(eventTokenInvalid, "", "", Reason(token.Why(err)), v.now()))
+	}
 }
 
 // noted does what activity does to a session that is known, and reports false
@@ -125,7 +147,7 @@ func (m *Manager) noted(c *gin.Context, v *visit) bool {
 	if m.longSince(id, last, v.at) {
 		return false
 	}
-	if m.activity.note(access{id, v.at, clientOf(c)}, k.written) {
+	if m.activity.note(access{id, v.at, m.clientOf(c)}, k.written) {
 		k.accessed.Store(int64(v.at))
 	}
 	return true
@@ -140,8 +162,10 @@ func (m *Manager) active(c *gin.Context, v *visit, force bool) {
 	if v.found == nil {
 		return
 	}
-	ctx, by := c.Request.Context(), clientOf(c)
+	ctx, by := c.Request.Context(), m.clientOf(c)
 	switch {
+	case !v.found.row.EndedAt.IsZero():
+		m.tell(ctx, by.event(eventUseAfterEnd, v.found.row.ID, v.found.row.UserID, Reason(v.found.row.EndReason), v.now()))
 	case v.err == nil:
 		f, raw, err := m.keep(ctx, *v.found, force, v.now(), by)
 		v.known, v.found, v.err = f.known, &f, err

@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/ginsession/gin-session/models"
 )
 
 // RefuseFunc writes the answer to a request that is turned away.
@@ -38,7 +40,7 @@ func (m *Manager) refuse(c *gin.Context, e *Error) {
 	if e.Time.IsZero() {
 		e.Time = m.now()
 	}
-	logRefusal(c, m.cfg.Logger, e)
+	m.tellRefusal(c, e)
 	c.Abort()
 	switch {
 	case m.cfg.LoginURL != "" && e.asksForSession() && navigates(c.Request):
@@ -75,8 +77,39 @@ func WriteError(c *gin.Context, err *Error) {
 func writeJSON(c *gin.Context, status int, body any) {
 	c.Header("Content-Type", "application/json; charset=utf-8") // also where a middleware has set another
 	c.Header("X-Content-Type-Options", "nosniff")
+	c.Header("Cross-Origin-Resource-Policy", "same-origin")
 	c.Header("Cache-Control", "no-store")
 	c.JSON(status, body)
+}
+
+// tellRefusal tells of a request that is turned away. That nobody is signed in, or
+// that something is not written as it should be, is no event.
+func (m *Manager) tellRefusal(c *gin.Context, e *Error) {
+	event := func(kind string) models.Event {
+		var who name
+		if v := m.visitOf(c); v != nil {
+			who = v.name()
+		}
+		told := m.clientOf(c).event(kind, who.session, who.user, Reason(e.Code), e.Time)
+		told.Detail = printable(c.Request.Method+" "+c.FullPath(), 255)
+		if e.Err != nil {
+			told.Detail = printable(told.Detail+": "+e.Err.Error(), 255)
+		}
+		return told
+	}
+	ctx := c.Request.Context()
+	switch {
+	case e.Code == ErrCrossOrigin:
+		m.tell(ctx, event(eventCrossOrigin))
+	case e.Code == ErrRateLimited:
+		m.tell(ctx, event(eventRateLimited))
+	case e.Code.Status() == http.StatusForbidden:
+		m.record(ctx, event(eventDenied))
+	case e.Code == ErrStoreUnavailable && ctx.Err() == nil: // or else the client hung up
+		m.tell(ctx, event(eventUnavailable))
+	default:
+		logRefusal(c, m.cfg.Logger, e)
+	}
 }
 
 // logRefusal logs what the operator must see to. What a client did wrong is

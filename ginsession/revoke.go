@@ -5,7 +5,6 @@ package ginsession
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -37,7 +36,7 @@ func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) e
 	if err != nil {
 		return stamp(err, now)
 	}
-	event := client{}.event(eventRevoked, rec.ID, rec.UserID, reason, now)
+	event := eventIn(ctx, eventRevoked, rec.ID, rec.UserID, reason, now)
 	ended, err := m.store.end(ctx, event, "")
 	if err == nil && !ended {
 		err = ErrSessionNotFound
@@ -45,7 +44,7 @@ func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) e
 	if err != nil {
 		return stamp(err, now)
 	}
-	m.log(ctx, slog.LevelInfo, event)
+	m.tell(ctx, event)
 	return nil
 }
 
@@ -73,7 +72,7 @@ func (m *Manager) concernsUser(ctx context.Context, userID, name string, reason 
 	if !isID(userID) {
 		return 0, nil // nobody has such an id
 	}
-	event := client{}.event(name, "", models.Exact(userID), reason, now)
+	event := eventIn(ctx, name, "", models.Exact(userID), reason, now)
 	err = m.store.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		if reason != "" {
 			var err error
@@ -87,7 +86,7 @@ func (m *Manager) concernsUser(ctx context.Context, userID, name string, reason 
 		return 0, stamp(err, now)
 	}
 	if reason == "" || ended > 0 {
-		m.log(ctx, slog.LevelInfo, event)
+		m.tell(ctx, event)
 	}
 	return ended, nil
 }

@@ -40,14 +40,18 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	defer m.running.Store(false)
 	m.activity.accept(true)
+	m.owed.accept(true)
 	var loops sync.WaitGroup
 	loops.Go(func() { m.followChanges(ctx) })
 	loops.Go(func() { m.writeAccesses(ctx) })
+	loops.Go(func() { m.payOwed(ctx) })
 	loops.Go(func() { m.sweepNowAndThen(ctx) })
 	loops.Wait()
 
 	m.activity.accept(false)
-	if err := m.flush(ctx, true); err != nil { // a write does not end with ctx
+	m.owed.accept(false)
+	last := context.WithoutCancel(ctx)
+	if err := errors.Join(m.flush(last, true), m.settleOwed(last)); err != nil {
 		return stamp(err, m.now())
 	}
 	return nil
@@ -77,6 +81,13 @@ func (m *Manager) writeAccesses(ctx context.Context) {
 	var broken fault
 	for sleep(ctx, flushEvery) {
 		broken.report(ctx, m, "accesses cannot be written", m.flush(ctx, false))
+	}
+}
+
+func (m *Manager) payOwed(ctx context.Context) {
+	var broken fault
+	for sleep(ctx, owedEvery) {
+		broken.report(ctx, m, "events and logouts cannot be written", m.settleOwed(ctx))
 	}
 }
 

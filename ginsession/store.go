@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -278,6 +279,17 @@ func (s *store) accesses(ctx context.Context, batch []access) error {
 			ids).Error
 	})
 }
+
+// insert writes events that change nothing.
+func (s *store) insert(ctx context.Context, events []models.Event) error {
+	return s.write(ctx, func(db *gorm.DB) error {
+		rows := slices.Clone(events) // a second try needs them without ids
+		return db.CreateInBatches(&rows, eventBatch).Error
+	})
+}
+
+// eventBatch keeps a statement below the 32,766 parameters of SQLite.
+const eventBatch = 200
 
 // lastEvent returns the highest id of an event, 0 if there is none.
 func (s *store) lastEvent(ctx context.Context) (id int64, err error) {

@@ -5,7 +5,7 @@ package models
 import "gorm.io/gorm/schema"
 
 // Event is a row of session_events: something that happened to a session or to
-// a user. It is written in the transaction that makes it true.
+// a user. What changes something is written in the transaction that makes it true.
 type Event struct {
 	ID   int64  `gorm:"column:id;primaryKey;autoIncrement"`
 	At   Time   `gorm:"column:at;not null"`
@@ -15,7 +15,12 @@ type Event struct {
 	SessionID Exact `gorm:"column:session_id;size:26;not null"`
 	UserID    Exact `gorm:"column:user_id;size:255;not null"`
 
+	// Actor is the user who did it, where that is another than UserID.
+	Actor Exact `gorm:"column:actor;size:255;not null;default:''"`
+
+	Outcome   string `gorm:"column:outcome;size:16;not null;default:''"` // "success" or "failure"
 	Reason    string `gorm:"column:reason;size:32;not null"`
+	Detail    string `gorm:"column:detail;size:255;not null;default:''"`
 	IPAddress string `gorm:"column:ip_address;size:64;not null"`
 	UserAgent string `gorm:"column:user_agent;size:256;not null"`
 }
