@@ -120,31 +120,49 @@ func (a *Accounts) taken(ctx context.Context, user models.User) bool {
 
 // Authenticate implements [Users]. login is the username or the e-mail. The
 // error is [ErrCredentialsInvalid] for an unknown name, a wrong password and a
-// disabled user alike, and each costs one hash. It is [ErrRateLimited] if too
-// many passwords wait to be hashed.
+// disabled user alike, and each costs one hash. It is [ErrRateLimited] if there
+// were too many failures on the account, or if too many passwords wait to be
+// hashed. The handler [Manager.Login] counts failures by their source too, which
+// cannot be known here.
 func (a *Accounts) Authenticate(ctx context.Context, login, password string) (Identity, error) {
-	user, err := a.authenticate(ctx, login, password)
+	user, err := a.authenticate(ctx, login, password, attempt{at: a.m.now(), failed: eventLoginFailed})
 	if err != nil {
 		return Identity{}, stamp(err, a.m.now())
 	}
 	return user, nil
 }
 
-func (a *Accounts) authenticate(ctx context.Context, login, password string) (Identity, error) {
+func (a *Accounts) authenticate(ctx context.Context, login, password string, try attempt) (Identity, error) {
 	user, err := a.byLogin(ctx, login)
 	if err != nil {
 		return Identity{}, err
 	}
-	ok, err := a.hasher.verify(ctx, user.PasswordHash, password)
-	var code Code
-	if err != nil && !errors.As(err, &code) {
-		a.m.cfg.Logger.Error("ginsession: "+err.Error(), "user", string(user.ID))
-		ok, err = a.hasher.verify(ctx, "", password)
+	if err := a.check(ctx, user, login, password, try); err != nil {
+		return Identity{}, err
 	}
-	if err == nil && (!ok || !user.DisabledAt.IsZero()) {
-		err = ErrCredentialsInvalid
+	return accountOf(user).identity(), nil
+}
+
+// check counts an attempt on the account of a row, or on a name if the row is
+// zero, and looks whether the password is right.
+func (a *Accounts) check(ctx context.Context, user models.User, login, password string, try attempt) error {
+	try.user = user.ID
+	try.account = accountOfName(login)
+	if user.ID != "" { // whether by username or e-mail
+		try.account = accountOfUser(user.ID)
 	}
-	return accountOf(user).identity(), err
+	return a.m.counted(ctx, try, func() error {
+		ok, err := a.hasher.verify(ctx, user.PasswordHash, password)
+		var code Code
+		if err != nil && !errors.As(err, &code) {
+			a.m.cfg.Logger.ErrorContext(ctx, "ginsession: "+err.Error(), "user", string(user.ID))
+			ok, err = a.hasher.verify(ctx, "", password)
+		}
+		if err == nil && (!ok || !user.DisabledAt.IsZero()) {
+			err = ErrCredentialsInvalid
+		}
+		return err
+	})
 }
 
 // byLogin returns the row of a username or e-mail, or a zero row if there is
@@ -220,11 +238,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password
 	if err != nil {
 		return stamp(err, a.m.now())
 	}
-	ok, err := a.hasher.verify(ctx, user.PasswordHash, current)
-	if err == nil && (!ok || !user.DisabledAt.IsZero()) {
-		err = ErrCredentialsInvalid
-	}
-	if err != nil {
+	if err := a.check(ctx, user, userID, current, attempt{at: a.m.now(), failed: eventPasswordFailed}); err != nil {
 		return stamp(err, a.m.now())
 	}
 	err = a.setPassword(ctx, userID, password, user.Epoch, except)
@@ -315,6 +329,11 @@ func (a *Accounts) change(ctx context.Context, userID string, ch change) error {
 		}
 		if result.RowsAffected == 0 {
 			return nil, ErrUserNotFound
+		}
+		if ch.event == eventPassword {
+			if err := forgiveAccount(tx, accountOfUser(id)); err != nil {
+				return nil, err
+			}
 		}
 		if ch.reason != "" {
 			if _, err := endUser(tx, event, ch.except); err != nil {

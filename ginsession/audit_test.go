@@ -59,7 +59,7 @@ func TestSecurityEventsOfRefusals(t *testing.T) {
 				stored             bool
 			}{
 				{"authz_fail", "ROLE_REQUIRED", s.bob.UserID, func() { s.send("GET", "/admin", "", bearing(viewer)) }, true},
-				{"authn_login_fail", "CREDENTIALS_INVALID", "", func() { s.login("ada", "wrong wrong wrong") }, true},
+				{"authn_login_fail", "CREDENTIALS_INVALID", s.ada.UserID, func() { s.login("ada", "wrong wrong wrong") }, true},
 				{"authn_login_fail", "CREDENTIALS_INVALID", "", func() { s.login("nobody", "wrong wrong wrong") }, true},
 				{"cookie_conflict", "", "", func() { s.send("GET", "/me", "", bearing(viewer), bearing(viewer)) }, false},
 				{"cookie_conflict", "", "", func() { s.send("GET", "/me", "", bearing(viewer)+"; "+cookieName+"="+viewer) }, false},
@@ -178,8 +178,8 @@ func TestAFloodOfEventsIsBounded(t *testing.T) {
 		time.Sleep(settled)
 		before := len(a.events())
 		for i := range 1100 {
-			r := httptest.NewRequest("POST", "https://app.example.com/login", strings.NewReader(`{"username":"nobody","password":"wrong wrong wrong"}`))
-			r.RemoteAddr = fmt.Sprintf("[2001:db8::%x]:1", i)
+			r := httptest.NewRequest("POST", "https://app.example.com/login", strings.NewReader(fmt.Sprintf(`{"username":"nobody%d","password":"wrong wrong wrong"}`, i)))
+			r.RemoteAddr = fmt.Sprintf("[2001:db8:%x::1]:1", i)
 			r.Header.Set("Content-Type", "application/json")
 			a.engine.ServeHTTP(httptest.NewRecorder(), r)
 		}

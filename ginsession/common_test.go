@@ -176,6 +176,12 @@ func (a *app) rows() []models.Session {
 	return rows
 }
 
+// forgive forgets all failed attempts to sign in.
+func (a *app) forgive() {
+	a.t.Helper()
+	require.NoError(a.t, a.db.Where("1 = 1").Delete(&models.LoginAttempts{}).Error)
+}
+
 // row returns the only session.
 func (a *app) row() models.Session {
 	a.t.Helper()
@@ -288,7 +294,7 @@ func dump(t testing.TB, db *gorm.DB) string {
 	t.Helper()
 	db.ConnPool.(*wire).reset()
 	var all strings.Builder
-	for _, table := range []any{&models.User{}, &models.Session{}, &models.Event{}} {
+	for _, table := range []any{&models.User{}, &models.Session{}, &models.Event{}, &models.LoginAttempts{}} {
 		var rows []map[string]any
 		if err := db.Model(table).Find(&rows).Error; err != nil {
 			continue // the test has closed the database

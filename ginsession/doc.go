@@ -92,9 +92,22 @@
 // session_created, session_renewed, session_expired, session_logout,
 // authn_token_revoked, authn_token_reuse, authn_password_change, authz_change,
 // user_created, user_updated, user_deleted. What changes nothing is written by Run,
-// within a second: authn_login_fail, authz_fail. What costs its maker nothing is
-// not in the table at all: token_invalid, cookie_conflict, csrf_rejected,
+// within a second: authn_login_fail, authn_login_fail_max, authn_login_lock,
+// authn_password_change_fail, authz_fail. What costs its maker nothing, or is in the
+// table by another name, is not there: authn_login_success,
+// authn_login_successafterfail, token_invalid, cookie_conflict, csrf_rejected,
 // session_use_after_expire, excess_rate_limit_exceeded, store_unavailable.
+//
+// # Passwords
+//
+// Attempts are counted before the password is looked at, on all nodes together. On
+// an account five failures from the same source are free. Each one more is followed
+// by a wait, 30 seconds first and then twice as long, up to an hour; the answer is
+// 429 then, also to the right password. After 100 failures in a row, from wherever,
+// nobody signs in to the account until its password is set anew or
+// [Manager.Unlock] is called. A source has 30 failures in ten minutes on whatever
+// accounts. A success begins anew. The failures of a stranger make nobody else
+// wait, but for the last limit: he needs twenty sources, or four days, to reach it.
 //
 // # Errors
 //

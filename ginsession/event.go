@@ -29,17 +29,16 @@ const (
 	eventUserDeleted    = "user_deleted"
 
 	// These change nothing. They are in the table within a second: see owed.
-	eventLoginSuccess   = "authn_login_success"
-	eventLoginAfterFail = "authn_login_successafterfail"
-	eventLoginNewDevice = "authn_login_new_device"
 	eventLoginFailed    = "authn_login_fail"
 	eventLoginFailedMax = "authn_login_fail_max" // from now on attempts have to wait
 	eventLoginLocked    = "authn_login_lock"     // from now on there are none
 	eventPasswordFailed = "authn_password_change_fail"
 	eventDenied         = "authz_fail"
 
-	// These cost who causes them nothing, so they cost no row: they are in the log,
-	// and the application hears them.
+	// These cost who causes them nothing, or say what another event says in the
+	// table. They are in the log, and the application hears them.
+	eventLoginSuccess   = "authn_login_success"
+	eventLoginAfterFail = "authn_login_successafterfail"
 	eventUseAfterEnd    = "session_use_after_expire"
 	eventTokenInvalid   = "token_invalid"
 	eventCookieConflict = "cookie_conflict"
@@ -73,8 +72,8 @@ func weight(name string) (slog.Level, string) {
 // believes the opposite.
 func changesNothing(name string) bool {
 	switch name {
-	case eventSessionCreated, eventLoginSuccess, eventLoginAfterFail, eventLoginNewDevice, eventLoginFailed,
-		eventLoginFailedMax, eventLoginLocked, eventPasswordFailed, eventDenied:
+	case eventSessionCreated, eventLoginFailed, eventLoginFailedMax,
+		eventLoginLocked, eventPasswordFailed, eventDenied:
 		return true
 	}
 	return false

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -37,7 +38,7 @@ func (m *Manager) Login(c *gin.Context) {
 	in, err := readCredentials(c.Writer, c.Request)
 	var user Identity
 	if err == nil {
-		user, err = m.authenticate(c.Request.Context(), in.username, in.password)
+		user, err = m.authenticate(c, v.now(), in.username, in.password)
 	}
 	var s Session
 	if err == nil {
@@ -56,27 +57,39 @@ func (m *Manager) Login(c *gin.Context) {
 
 func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, err error) {
 	e := stamp(err, v.now())
-	if e.Code == ErrCredentialsInvalid {
-		m.record(c.Request.Context(), m.clientOf(c).event(eventLoginFailed, "", "", Reason(e.Code), v.now()))
-	}
 	again := e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited || e.Code == ErrRequestInvalid
 	if form && again && m.cfg.LoginURL != "" {
+		m.tellRefusal(c, e)
 		m.redirect(c, m.loginPage(next, e.Code), "/")
 		return
 	}
 	m.refuse(c, e)
 }
 
-// authenticate asks Users. An error of theirs that is no answer is a fault of
-// the store, and so is an answer without a user, or too late.
-func (m *Manager) authenticate(ctx context.Context, login, password string) (Identity, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.StoreTimeout+hashWait)
+// authenticate asks Users, unless it comes too early.
+func (m *Manager) authenticate(c *gin.Context, now time.Time, login, password string) (Identity, error) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), 3*m.cfg.StoreTimeout+hashWait)
 	defer cancel()
-	ask := m.accounts.authenticate
-	if m.cfg.Users != nil {
-		ask = m.cfg.Users.Authenticate
+	a := attempt{account: accountOfName(login), source: addressOf(c), by: m.clientOf(c), at: now, failed: eventLoginFailed}
+	if m.cfg.Users == nil {
+		user, err := m.accounts.authenticate(ctx, login, password, a)
+		if err == nil {
+			err = unavailable(ctx.Err())
+		}
+		return user, err
 	}
-	user, err := ask(ctx, login, password)
+	var user Identity
+	err := m.counted(ctx, a, func() (err error) {
+		user, err = m.askUsers(ctx, login, password)
+		return err
+	})
+	return user, err
+}
+
+// askUsers asks the application's Users. An error of theirs that is no answer is a
+// fault of the store, and so is an answer without a user, or too late.
+func (m *Manager) askUsers(ctx context.Context, login, password string) (Identity, error) {
+	user, err := m.cfg.Users.Authenticate(ctx, login, password)
 	switch {
 	case errors.Is(err, ErrCredentialsInvalid):
 		return Identity{}, ErrCredentialsInvalid

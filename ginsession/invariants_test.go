@@ -214,6 +214,7 @@ func TestInvariant2AStorageFaultIsNeitherALoginNorALogout(t *testing.T) {
 				for fault, f := range faults {
 					label := fmt.Sprintf("%s: %s at %s (%d of %d)", act.name, fault, steps[n], n+1, len(steps))
 					a.wire.reset()
+					a.forgive()
 					c := act.prepare(a)
 					before := c.Cookie(cookieName)
 					a.wire.breakAt(n+1, f.late, f.fault)

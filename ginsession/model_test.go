@@ -279,6 +279,7 @@ func (w *world) login(n *node, b *browser) {
 	c := ginsessiontest.NewClient(n.engine)
 	w.send(c, b.cookie)
 	old, wants := w.expect(n, b.cookie)
+	require.NoError(w.t, w.db.Where("1 = 1").Delete(&models.LoginAttempts{}).Error) // all come from one address
 	r := c.PostJSON("/login", gin.H{"username": b.user.name, "password": password})
 	w.note("%s: login of %s over %s: %d", n.name, b.user.name, label(w.t, b.cookie), r.StatusCode)
 	if b.user.disabled {

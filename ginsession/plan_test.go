@@ -75,6 +75,7 @@ func (a *app) fill(n int) {
 	a.t.Helper()
 	now := time.Now()
 	users, rows, events := make([]models.User, n/3), make([]models.Session, n), make([]models.Event, n)
+	attempts := make([]models.LoginAttempts, n)
 	for i := range users {
 		users[i] = models.User{ID: models.Exact(fmt.Sprint("user ", i)), UsernameKey: models.Exact(fmt.Sprint("user ", i))}
 	}
@@ -87,13 +88,15 @@ func (a *app) fill(n int) {
 		if i%2 == 0 {
 			rows[i].EndedAt = models.At(at.Add(day / 2))
 		}
+		attempts[i] = models.LoginAttempts{ID: models.Exact(fmt.Sprint("attempt ", i)), ExpiresAt: models.At(now.Add(day + time.Duration(i)*time.Second))}
 		events[n-1-i] = models.Event{At: models.At(at), Name: "session_created", SessionID: rows[i].ID, UserID: rows[i].UserID}
 	}
 	db := a.aside()
 	require.NoError(a.t, db.CreateInBatches(users, 500).Error)
 	require.NoError(a.t, db.CreateInBatches(rows, 500).Error)
 	require.NoError(a.t, db.CreateInBatches(events, 500).Error)
-	for _, table := range []string{"users", "sessions", "session_events"} {
+	require.NoError(a.t, db.CreateInBatches(attempts, 500).Error)
+	for _, table := range []string{"users", "sessions", "session_events", "login_attempts"} {
 		analyze := "ANALYZE " + table
 		if a.d.Kind == "mariadb" {
 			analyze = "ANALYZE TABLE " + table

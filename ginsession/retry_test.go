@@ -48,6 +48,7 @@ func TestCollisionsAreRunAgain(t *testing.T) {
 			for n, step := range a.wire.statements() {
 				for name, collision := range collisions {
 					a.wire.reset()
+					a.forgive()
 					c := act.prepare(a)
 					events := len(a.events())
 					a.wire.collide(n+1, 3, collision)

@@ -280,6 +280,102 @@ func (s *store) accesses(ctx context.Context, batch []access) error {
 	})
 }
 
+// countAttempt counts an attempt to sign in under all of its counters, or under
+// none: the error is ErrRateLimited if one of them makes it wait. The write comes
+// first, so that of attempts at the same instant each sees the one before. It
+// returns the rows in the order of the counters.
+func (s *store) countAttempt(ctx context.Context, counters []counter, now time.Time) (rows []models.LoginAttempts, err error) {
+	again := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.Set{{
+		Column: clause.Column{Name: "failures"},
+		Value:  gorm.Expr("? + 1", clause.Column{Table: clause.CurrentTable, Name: "failures"}),
+	}}}
+	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		rows = make([]models.LoginAttempts, len(counters))
+		ids := make([]models.Exact, len(counters))
+		for i, c := range counters {
+			rows[i], ids[i] = c.row, c.row.ID
+		}
+		if err := tx.Clauses(again).Create(&rows).Error; err != nil {
+			return nil, err
+		}
+		var found []models.LoginAttempts
+		if err := tx.Where("id IN ?", ids).Find(&found).Error; err != nil {
+			return nil, err
+		}
+		for i, c := range counters {
+			at := slices.IndexFunc(found, func(row models.LoginAttempts) bool { return row.ID == c.row.ID })
+			if at < 0 {
+				return nil, errors.New("an attempt to sign in was counted, and is not there")
+			}
+			next, wait := c.judge(found[at], now)
+			if wait > 0 {
+				return nil, &Error{Code: ErrRateLimited, RetryAfter: wait}
+			}
+			rows[i] = next
+			if next == found[at] {
+				continue
+			}
+			err := tx.Model(&models.LoginAttempts{}).Where("id = ?", next.ID).
+				Updates(map[string]any{"failures": next.Failures, "until": next.Until, "expires_at": next.ExpiresAt}).Error
+			if err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	})
+	return rows, err
+}
+
+// forgive forgets the failures of an account after a success, and takes back what
+// this attempt was to its source.
+func (s *store) forgive(ctx context.Context, rows []models.LoginAttempts) error {
+	return s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		own := []models.Exact{rows[0].ID, rows[1].ID}
+		if err := tx.Where("id IN ?", own).Delete(&models.LoginAttempts{}).Error; err != nil {
+			return nil, err
+		}
+		return nil, takeBack(tx, rows[2:])
+	})
+}
+
+// forgiveAccount forgets the failures of an account from everywhere.
+func forgiveAccount(tx *gorm.DB, account string) error {
+	return tx.Where("id = ?", attemptID("account", account)).Delete(&models.LoginAttempts{}).Error
+}
+
+// uncount takes back an attempt.
+func (s *store) uncount(ctx context.Context, rows []models.LoginAttempts) error {
+	return s.write(ctx, func(db *gorm.DB) error { return takeBack(db, rows) })
+}
+
+func takeBack(db *gorm.DB, rows []models.LoginAttempts) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	ids := make([]models.Exact, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	return db.Model(&models.LoginAttempts{}).Where("id IN ? AND failures > 0", ids).
+		Update("failures", gorm.Expr("failures - 1")).Error
+}
+
+// sweepAttempts removes at most limit rows of attempts that are forgotten at an
+// instant. It returns how many.
+func (s *store) sweepAttempts(ctx context.Context, now models.Time, limit int) (n int, err error) {
+	const forgotten = "expires_at > 0 AND expires_at <= ?"
+	var ids []models.Exact
+	err = s.run(ctx, func(db *gorm.DB) error {
+		return db.Model(&models.LoginAttempts{}).Where(forgotten, now).Order("expires_at").Limit(limit).Pluck("id", &ids).Error
+	})
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	return len(ids), s.write(ctx, func(db *gorm.DB) error {
+		return db.Where("id IN ?", ids).Where(forgotten, now).Delete(&models.LoginAttempts{}).Error
+	})
+}
+
 // insert writes events that change nothing.
 func (s *store) insert(ctx context.Context, events []models.Event) error {
 	return s.write(ctx, func(db *gorm.DB) error {

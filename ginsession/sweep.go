@@ -20,7 +20,8 @@ const (
 )
 
 // sweep removes the sessions that ended or expired longer ago than KeepSessions,
-// and the events that are older than KeepEvents. A batch holds the locks on its
+// the attempts to sign in that count no more, and the events that are older than
+// KeepEvents. A batch holds the locks on its
 // rows for a few milliseconds; then others have their turn for as long as the
 // batch took.
 func (m *Manager) sweep(ctx context.Context) error {
@@ -36,6 +37,13 @@ func (m *Manager) sweep(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	err := inBatches(ctx, func() (more bool, err error) {
+		n, err := m.store.sweepAttempts(ctx, models.At(m.now()), sweepBatch)
+		return n == sweepBatch, err
+	})
+	if err != nil {
+		return err
 	}
 	var last int64
 	return inBatches(ctx, func() (more bool, err error) {

@@ -4,19 +4,19 @@ package models
 
 import "gorm.io/gorm"
 
-// Migrate makes or completes the tables of [User], [Session] and [Event]: users,
-// sessions and session_events, unless the application's naming strategy calls
+// Migrate makes or completes the tables of [User], [Session], [Event] and
+// [LoginAttempts]: users, sessions, session_events and login_attempts, unless the application's naming strategy calls
 // them otherwise; a TablePrefix keeps them apart from tables it has already. It
 // may be called at every start and by several processes at once; it never drops
 // a column and never changes a row.
 func Migrate(db *gorm.DB) error {
-	return migrate(db, &User{}, &Session{}, &Event{})
+	return migrate(db, &User{}, &Session{}, &Event{}, &LoginAttempts{})
 }
 
 // MigrateSessions is [Migrate] without [User], for applications that keep
 // their users in a table of their own.
 func MigrateSessions(db *gorm.DB) error {
-	return migrate(db, &Session{}, &Event{})
+	return migrate(db, &Session{}, &Event{}, &LoginAttempts{})
 }
 
 // migrate tries again, because GORM looks for a table before it creates it: of

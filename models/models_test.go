@@ -56,7 +56,7 @@ func TestMigrateSessionsMakesNoUsersTable(t *testing.T) {
 	tables, err := db.Migrator().GetTables()
 	require.NoError(t, err)
 	slices.Sort(tables)
-	require.Equal(t, []string{"session_events", "sessions"}, without(tables, "sqlite_sequence"))
+	require.Equal(t, []string{"login_attempts", "session_events", "sessions"}, without(tables, "sqlite_sequence"))
 }
 
 func TestTablesAreNamedByTheApplication(t *testing.T) {
