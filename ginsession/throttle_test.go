@@ -182,9 +182,12 @@ func TestGuessesAtTheSameInstant(t *testing.T) {
 			group.Go(func() { codes[node.from("192.0.2.1", "ada", wrong).Code].Add(1) })
 		}
 		group.Wait()
+		require.Zero(t, codes[200].Load()+codes[500].Load())
+		for range 10 { // the database may have been too busy for some
+			codes[a.from("192.0.2.1", "ada", wrong).Code].Add(1)
+		}
+		require.Equal(t, int64(60), codes[401].Load()+codes[429].Load()+codes[503].Load())
 		require.LessOrEqual(t, codes[401].Load(), int64(5), "looked at")
-		require.Equal(t, int64(50), codes[401].Load()+codes[429].Load()+codes[503].Load())
-		require.Zero(t, codes[500].Load())
 		require.Equal(t, 429, a.from("192.0.2.1", "ada", password).Code)
 	})
 }
