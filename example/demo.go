@@ -16,7 +16,7 @@ import (
 	"github.com/ginsession/gin-session/ginsession"
 )
 
-const demoPassword = "open sesame 4u"
+const demoPassword = "open sesame, please"
 
 // demonstration is what the example does for a newcomer, and tells him of.
 type demonstration struct {

@@ -25,7 +25,7 @@ func TestDevelopmentStart(t *testing.T) {
   data      ` + file + `
   secret    ` + file + `.secret (made for development; JWT_SECRET replaces it)
   accounts  admin, editor, viewer
-  password  open sesame 4u
+  password  open sesame, please
 
 `
 	if p.output != want {
@@ -49,7 +49,7 @@ func TestRestartSignsNobodyOut(t *testing.T) {
 	first.stop()
 
 	second := start(t, "-db", file)
-	require.Contains(t, second.output, "password  open sesame 4u")
+	require.Contains(t, second.output, "password  open sesame, please")
 	editor.url = second.url
 	require.Equal(t, 200, editor.get("/api/editor").status)
 	require.Equal(t, 200, newCaller(t, second, script).login("editor", demoPassword).status)
@@ -62,12 +62,12 @@ func TestPasswordReplaces(t *testing.T) {
 	require.Equal(t, 200, admin.login("admin", demoPassword).status)
 	first.stop()
 
-	second := start(t, "-db", file, "-password", "another one 5v")
-	require.Contains(t, second.output, "password  another one 5v\n")
+	second := start(t, "-db", file, "-password", "another one, please")
+	require.Contains(t, second.output, "password  another one, please\n")
 	admin.url = second.url
 	require.Equal(t, 401, admin.get("/api/me").status, "a new password ends the sessions")
 	require.Equal(t, "CREDENTIALS_INVALID", admin.login("admin", demoPassword).code(t))
-	require.Equal(t, 200, admin.login("admin", "another one 5v").status)
+	require.Equal(t, 200, admin.login("admin", "another one, please").status)
 }
 
 func TestShortSession(t *testing.T) {
@@ -111,11 +111,11 @@ func TestReleaseSeedsNothing(t *testing.T) {
 func TestReleaseSeedsWhenTold(t *testing.T) {
 	t.Setenv("JWT_SECRET", someSecret)
 	inReleaseMode(t)
-	p := start(t, "-db", temporary(t), "-password", "told to 6w")
+	p := start(t, "-db", temporary(t), "-password", "told to be this one")
 	require.Contains(t, p.output, "accounts  admin, editor, viewer\n")
-	require.NotContains(t, p.output, "told to 6w")
+	require.NotContains(t, p.output, "told to be this one")
 
-	in := newCaller(t, p, script).login("admin", "told to 6w")
+	in := newCaller(t, p, script).login("admin", "told to be this one")
 	require.Equal(t, 200, in.status)
 	cookie := in.header.Get("Set-Cookie")
 	require.True(t, strings.HasPrefix(cookie, "__Host-session="), cookie)
@@ -137,7 +137,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"empty database", []string{"-db", ""}, "-db: must not be empty"},
 		{"unknown database", []string{"-db", "mongodb://127.0.0.1/x"}, "-db: must be a path, or a URL"},
 		{"folder missing", []string{"-db", filepath.Join(t.TempDir(), "no", "such.db")}, "-db: "},
-		{"short password", []string{"-password", "short"}, "account admin: ginsession: REQUEST_INVALID: password: must have 8"},
+		{"short password", []string{"-password", "short"}, "account admin: ginsession: REQUEST_INVALID: password: must have 15"},
 		{"negative age", []string{"-max-age", "-1s"}, "MaxAge: must be at least 1s"},
 		{"refresh too early", []string{"-max-age", "60s", "-refresh", "60s"}, "RefreshThreshold: must be less than MaxAge"},
 	} {

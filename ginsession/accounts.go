@@ -6,13 +6,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 	"gorm.io/gorm"
 
 	"github.com/ginsession/gin-session/models"
@@ -34,9 +33,14 @@ type NewUser struct {
 	Username string
 	Email    string // may be empty
 	Role     string // may be empty: no role
-	// Password has 8 to 1024 characters. If it is empty, no password opens the
-	// account until one is set.
-	Password string
+	// Password must pass Config.MinPassword and Config.CheckPassword. If it is empty,
+	// no password opens the account until one is set.
+	Password string `json:"-"`
+}
+
+// Format implements [fmt.Formatter]: the password is not printed.
+func (n NewUser) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "{Username:%q Email:%q Role:%q}", n.Username, n.Email, n.Role)
 }
 
 // Create adds a user. The error is [ErrRequestInvalid], naming the field, or
@@ -99,11 +103,21 @@ func (a *Accounts) newRow(ctx context.Context, n NewUser, now time.Time) (models
 	if n.Password == "" {
 		return user, nil
 	}
-	if err := checkPassword(n.Password); err != nil {
-		return user, err
-	}
-	user.PasswordHash, err = a.hasher.hash(ctx, n.Password)
+	user.PasswordHash, err = a.hashNew(ctx, n.Password, user)
 	return user, err
+}
+
+// hashNew hashes a new password of a user, if it will do.
+func (a *Accounts) hashNew(ctx context.Context, password string, user models.User) (string, error) {
+	if err := a.m.cfg.checkPassword(password, user.Username, user.Email); err != nil {
+		return "", err
+	}
+	if check := a.m.cfg.CheckPassword; check != nil {
+		if err := check(ctx, accountOf(user).identity(), password); err != nil {
+			return "", unavailable(err)
+		}
+	}
+	return a.hasher.hash(ctx, password)
 }
 
 func (a *Accounts) taken(ctx context.Context, user models.User) bool {
@@ -137,32 +151,54 @@ func (a *Accounts) authenticate(ctx context.Context, login, password string, try
 	if err != nil {
 		return Identity{}, err
 	}
-	if err := a.check(ctx, user, login, password, try); err != nil {
+	outdated, err := a.check(ctx, user, login, password, try)
+	if err != nil {
 		return Identity{}, err
+	}
+	if outdated {
+		a.upgrade(ctx, user, password)
 	}
 	return accountOf(user).identity(), nil
 }
 
+// upgrade hashes a password, which is the user's, as it is done today. If that does
+// not succeed, it is done at the next sign-in.
+func (a *Accounts) upgrade(ctx context.Context, user models.User, password string) {
+	hash, err := a.hasher.hash(ctx, password)
+	if err == nil {
+		err = a.m.store.write(ctx, func(db *gorm.DB) error {
+			return db.Model(&models.User{}).Where("id = ? AND password_hash = ?", user.ID, user.PasswordHash).
+				Updates(map[string]any{"password_hash": hash, "revision": gorm.Expr("revision + 1")}).Error
+		})
+	}
+	if err != nil {
+		a.m.cfg.Logger.WarnContext(ctx, "ginsession: a password hash was not upgraded", "user", string(user.ID), "error", err)
+	}
+}
+
 // check counts an attempt on the account of a row, or on a name if the row is
-// zero, and looks whether the password is right.
-func (a *Accounts) check(ctx context.Context, user models.User, login, password string, try attempt) error {
+// zero, and looks whether the password is right; outdated says that its hash is not
+// what it would be today.
+func (a *Accounts) check(ctx context.Context, user models.User, login, password string, try attempt) (outdated bool, err error) {
 	try.user = user.ID
 	try.account = accountOfName(login)
 	if user.ID != "" { // whether by username or e-mail
 		try.account = accountOfUser(user.ID)
 	}
-	return a.m.counted(ctx, try, func() error {
-		ok, err := a.hasher.verify(ctx, user.PasswordHash, password)
-		var code Code
-		if err != nil && !errors.As(err, &code) {
+	err = a.m.counted(ctx, &try, func() error {
+		var ok bool
+		var err error
+		ok, outdated, err = a.hasher.verify(ctx, user.PasswordHash, password)
+		if errors.Is(err, malformedHash{}) {
 			a.m.cfg.Logger.ErrorContext(ctx, "ginsession: "+err.Error(), "user", string(user.ID))
-			ok, err = a.hasher.verify(ctx, "", password)
+			ok, _, err = a.hasher.verify(ctx, "", password)
 		}
 		if err == nil && (!ok || !user.DisabledAt.IsZero()) {
 			err = ErrCredentialsInvalid
 		}
 		return err
 	})
+	return outdated, err
 }
 
 // byLogin returns the row of a username or e-mail, or a zero row if there is
@@ -223,10 +259,17 @@ func (a *Accounts) Find(ctx context.Context, login string) (Identity, error) {
 }
 
 // SetPassword gives a user a new password and ends all his sessions. The error
-// is [ErrRequestInvalid] if the password is too short or too long, or
-// [ErrUserNotFound].
+// is [ErrRequestInvalid] if the password does not pass Config.MinPassword or
+// Config.CheckPassword, or [ErrUserNotFound].
 func (a *Accounts) SetPassword(ctx context.Context, userID, password string) error {
-	return a.setPassword(ctx, userID, password, 0, nil)
+	user, err := a.byID(ctx, userID)
+	if err == nil && user.ID == "" {
+		err = ErrUserNotFound
+	}
+	if err != nil {
+		return stamp(err, a.m.now())
+	}
+	return a.setPassword(ctx, user, password, 0, nil)
 }
 
 // ChangePassword is SetPassword for a user who gives his current one, which
@@ -238,10 +281,10 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password
 	if err != nil {
 		return stamp(err, a.m.now())
 	}
-	if err := a.check(ctx, user, userID, current, attempt{at: a.m.now(), failed: eventPasswordFailed}); err != nil {
+	if _, err := a.check(ctx, user, userID, current, attempt{at: a.m.now(), failed: eventPasswordFailed}); err != nil {
 		return stamp(err, a.m.now())
 	}
-	err = a.setPassword(ctx, userID, password, user.Epoch, except)
+	err = a.setPassword(ctx, user, password, user.Epoch, except)
 	if errors.Is(err, ErrUserNotFound) { // no longer as he was
 		err = stamp(ErrCredentialsInvalid, a.m.now())
 	}
@@ -250,16 +293,12 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password
 
 // setPassword sets the password of a user whose epoch is as given, or is any if
 // that is 0.
-func (a *Accounts) setPassword(ctx context.Context, userID, password string, epoch int64, except []string) error {
-	err := checkPassword(password)
-	var hash string
-	if err == nil {
-		hash, err = a.hasher.hash(ctx, password)
-	}
+func (a *Accounts) setPassword(ctx context.Context, user models.User, password string, epoch int64, except []string) error {
+	hash, err := a.hashNew(ctx, password, user)
 	if err != nil {
 		return stamp(err, a.m.now())
 	}
-	return a.change(ctx, userID, change{
+	return a.change(ctx, string(user.ID), change{
 		event: eventPassword, reason: ReasonPassword, epoch: epoch, except: except,
 		values: map[string]any{"password_hash": hash, "epoch": gorm.Expr("epoch + 1")},
 	})
@@ -374,7 +413,7 @@ func canonical(name string) (models.Exact, error) {
 	if !utf8.ValidString(name) {
 		return "", errors.New("must be valid UTF-8")
 	}
-	key := strings.TrimSpace(norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name))))
+	key := strings.TrimSpace(fold(name))
 	if key == "" || len(key) > 255 || utf8.RuneCountInString(name) > 255 {
 		return "", errors.New("must have 1 to 255 bytes")
 	}

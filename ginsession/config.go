@@ -31,6 +31,7 @@ const (
 	DefaultKeepSessions     = 30 * 24 * time.Hour
 	DefaultKeepEvents       = 90 * 24 * time.Hour
 	DefaultAudience         = "ginsession"
+	DefaultMinPassword      = 15
 )
 
 const (
@@ -94,6 +95,19 @@ type Config struct {
 	// and a form that fails to sign in goes back there with the parameter "error".
 	// Defaults to none: everybody is answered with JSON, or by Refuse.
 	LoginURL string
+
+	// MinPassword is how many characters a new password of [Accounts] must have. NIST
+	// SP 800-63B asks for 15 where a password is all that is asked for, and for 8
+	// where there is a second factor. Whatever the length, a password is refused that
+	// is among the most common, or little more than the user's name.
+	// Defaults to 15. At least 8, at most 64.
+	MinPassword int
+
+	// CheckPassword may refuse a new password of [Accounts], such as one that is known
+	// to have leaked. Its error should match [ErrRequestInvalid]; the cause in it is
+	// shown to the client. Any other error counts as a fault of the store.
+	// Defaults to none.
+	CheckPassword func(ctx context.Context, user Identity, password string) error
 
 	// TrustedOrigins may send unsafe requests from other origins, each written
 	// "https://app.example.com".
@@ -203,6 +217,9 @@ func (c Config) withDefaults() Config {
 	if c.CookieName == "" {
 		c.CookieName = DefaultCookieName
 	}
+	if c.MinPassword == 0 {
+		c.MinPassword = DefaultMinPassword
+	}
 	if c.StoreTimeout == 0 {
 		c.StoreTimeout = DefaultStoreTimeout
 	}
@@ -254,6 +271,8 @@ func (c Config) validate() error {
 		"Insecure: must not be set in Gin's release mode")
 	fault(c.LoginURL != "" && localPath(c.LoginURL) != c.LoginURL,
 		"LoginURL: must be a path on this site, such as /login, is %q", c.LoginURL)
+	fault(c.MinPassword < leastPasswordLength || c.MinPassword > 64,
+		"MinPassword: must be from %d to 64, is %d", leastPasswordLength, c.MinPassword)
 	fault(c.Addresses < AddressFull || c.Addresses > AddressNone,
 		"Addresses: must be AddressFull, AddressTruncated or AddressNone")
 	fault(c.StoreTimeout < 0,

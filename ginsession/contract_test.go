@@ -48,6 +48,7 @@ func onEachAwake(t *testing.T, test func(t *testing.T, a *app)) {
 func golden(a *app, text string) string {
 	text = strings.ReplaceAll(text, a.ada.UserID, "ADA")
 	text = regexp.MustCompile(`[\w-]{60,}\.[\w-]{100,}\.[\w-]{43}`).ReplaceAllString(text, "TOKEN")
+	text = regexp.MustCompile(`device=[\w-]{22}(\.[\w-]{22})+`).ReplaceAllString(text, "device=DEVICE")
 	return regexp.MustCompile(`\b[A-Z2-7]{26}\b`).ReplaceAllString(text, "SESSION")
 }
 
@@ -66,10 +67,13 @@ func TestLoginAnswer(t *testing.T) {
 			`"authenticatedAt":"2000-01-01T00:00:01.5Z","expiresAt":"2000-01-02T00:00:01Z","absoluteExpiresAt":"2000-01-31T00:00:01Z",`+
 			`"userAgent":"Browser/1.0","ipAddress":"192.0.2.1"}}`, golden(a, r.Text))
 		require.Equal(t, http.Header{
-			"Cache-Control":                {"no-store"},
-			"Cdn-Cache-Control":            {"no-store"},
-			"Content-Type":                 {"application/json; charset=utf-8"},
-			"Set-Cookie":                   {"__Host-session=TOKEN; Path=/; HttpOnly; Secure; SameSite=Lax"},
+			"Cache-Control":     {"no-store"},
+			"Cdn-Cache-Control": {"no-store"},
+			"Content-Type":      {"application/json; charset=utf-8"},
+			"Set-Cookie": {
+				"__Host-session=TOKEN; Path=/; HttpOnly; Secure; SameSite=Lax",
+				"__Host-session-device=DEVICE; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax",
+			},
 			"Vary":                         {"Cookie"},
 			"Cross-Origin-Resource-Policy": {"same-origin"},
 			"X-Content-Type-Options":       {"nosniff"},

@@ -60,32 +60,46 @@ func (k cookie) take(h http.Header) (value string, count int) {
 	return value, count
 }
 
+// read returns the value of the cookie and how often it is there, and leaves it.
+func (k cookie) read(h http.Header) (value string, count int) {
+	for _, line := range h["Cookie"] {
+		if _, v, n := k.cut(line); n > 0 {
+			value, count = v, count+n
+		}
+	}
+	return value, count
+}
+
 // alone reports whether the cookie is the only one in a line, as it mostly is.
 func (k cookie) alone(line string) bool {
 	return len(line) > len(k.name) && line[len(k.name)] == '=' && line[:len(k.name)] == k.name &&
 		strings.IndexByte(line, ';') < 0 && !strings.HasSuffix(line, " ") && !strings.HasSuffix(line, "\t")
 }
 
-// cut takes the cookie out of one line.
+// cut takes the cookie out of one line. Mostly it is there once, at one of the ends.
 func (k cookie) cut(line string) (others, value string, count int) {
-	if !strings.Contains(line, k.name) {
-		return line, "", 0
-	}
-	var kept strings.Builder
-	kept.Grow(len(line))
-	for pair := range strings.SplitSeq(line, ";") {
-		pair = strings.Trim(pair, " \t")
-		if name, v, _ := strings.Cut(pair, "="); name == k.name {
-			value = v
-			count++
+	for start := 0; start <= len(line); {
+		end := len(line)
+		if at := strings.IndexByte(line[start:], ';'); at >= 0 {
+			end = start + at
+		}
+		name, v, _ := strings.Cut(strings.Trim(line[start:end], " \t"), "=")
+		if name != k.name {
+			start = end + 1
 			continue
 		}
-		if kept.Len() > 0 && pair != "" {
-			kept.WriteString("; ")
+		value, count = v, count+1
+		before, after := strings.Trim(line[:start], "; \t"), strings.Trim(line[end:], "; \t")
+		switch {
+		case before == "":
+			line, start = after, 0
+		case after == "":
+			return before, value, count
+		default:
+			line, start = before+"; "+after, len(before)+2
 		}
-		kept.WriteString(pair)
 	}
-	return kept.String(), value, count
+	return line, value, count
 }
 
 // set writes the cookie. Without remember it lasts as long as the browser,

@@ -27,6 +27,7 @@ const (
 	eventUserCreated    = "user_created"
 	eventUserUpdated    = "user_updated"
 	eventUserDeleted    = "user_deleted"
+	eventNewDevice      = "authn_login_newdevice" // changes nothing, but is written with session_created
 
 	// These change nothing. They are in the table within a second: see owed.
 	eventLoginFailed    = "authn_login_fail"
@@ -39,6 +40,7 @@ const (
 	// table. They are in the log, and the application hears them.
 	eventLoginSuccess   = "authn_login_success"
 	eventLoginAfterFail = "authn_login_successafterfail"
+	eventKeyRotated     = "key_rotated" // of one session: its cookie is under the present key now
 	eventUseAfterEnd    = "session_use_after_expire"
 	eventTokenInvalid   = "token_invalid"
 	eventCookieConflict = "cookie_conflict"
@@ -72,7 +74,7 @@ func weight(name string) (slog.Level, string) {
 // believes the opposite.
 func changesNothing(name string) bool {
 	switch name {
-	case eventSessionCreated, eventLoginFailed, eventLoginFailedMax,
+	case eventSessionCreated, eventNewDevice, eventLoginFailed, eventLoginFailedMax,
 		eventLoginLocked, eventPasswordFailed, eventDenied:
 		return true
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/ginsession/gin-session/models"
 )
 
 // Routes mounts the handlers under g: POST login, POST logout, GET session and
@@ -70,7 +72,10 @@ func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, 
 func (m *Manager) authenticate(c *gin.Context, now time.Time, login, password string) (Identity, error) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), 3*m.cfg.StoreTimeout+hashWait)
 	defer cancel()
-	a := attempt{account: accountOfName(login), source: addressOf(c), by: m.clientOf(c), at: now, failed: eventLoginFailed}
+	a := attempt{
+		account: accountOfName(login), device: m.deviceOf(c.Request.Header), source: addressOf(c),
+		by: m.clientOf(c), at: now, failed: eventLoginFailed,
+	}
 	if m.cfg.Users == nil {
 		user, err := m.accounts.authenticate(ctx, login, password, a)
 		if err == nil {
@@ -79,8 +84,9 @@ func (m *Manager) authenticate(c *gin.Context, now time.Time, login, password st
 		return user, err
 	}
 	var user Identity
-	err := m.counted(ctx, a, func() (err error) {
+	err := m.counted(ctx, &a, func() (err error) {
 		user, err = m.askUsers(ctx, login, password)
+		a.user = models.Exact(user.UserID)
 		return err
 	})
 	return user, err
@@ -199,7 +205,9 @@ func (m *Manager) redirect(c *gin.Context, to, otherwise string) {
 // Open signs user in without a password, for applications that have found out
 // by themselves who he is, and writes the cookie. With remember the cookie
 // outlives the browser and the session lasts until its absolute end. A session
-// that the request came with is ended.
+// that the request came with is ended. The browser also gets a cookie by which it is
+// known the next time: a sign-in of a user where he has not been before is the event
+// authn_login_newdevice.
 //
 // With [Accounts] the user must be there and not disabled: the error is
 // [ErrCredentialsInvalid] otherwise. It is [ErrStoreUnavailable] if the database
@@ -209,7 +217,9 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 	if v.fault() {
 		return Session{}, stamp(v.err, v.now())
 	}
-	f, raw, err := m.open(c.Request.Context(), user, remember, v.name(), v.now(), m.clientOf(c))
+	device := m.deviceOf(c.Request.Header)
+	known := m.knows(device, accountOfUser(models.Exact(user.UserID)))
+	f, raw, err := m.open(c.Request.Context(), user, remember, known, v.name(), v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
@@ -217,6 +227,7 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 	next.raw, next.known, next.found, next.err = raw, nil, &f, nil
 	next.put(c)
 	m.setCookie(c, raw, &next)
+	m.setDevice(c.Writer.Header(), device, user, v.now())
 	return next.session(), nil
 }
 

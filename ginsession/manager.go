@@ -23,13 +23,14 @@ import (
 // Manager opens, loads, renews and ends sessions. Its methods are safe for
 // concurrent use. [New] makes one.
 type Manager struct {
-	cfg      Config
-	keys     *token.Ring
-	cookie   cookie
-	store    *store
-	accounts *Accounts
-	origins  *http.CrossOriginProtection
-	handlers []uintptr // see answers
+	cfg          Config
+	keys         *token.Ring
+	cookie       cookie
+	deviceCookie cookie
+	store        *store
+	accounts     *Accounts
+	origins      *http.CrossOriginProtection
+	handlers     []uintptr // see answers
 
 	live     *live
 	activity *activity
@@ -53,13 +54,14 @@ func New(db *gorm.DB, cfg Config) (*Manager, error) {
 	}
 	cfg.Keys = nil // the ring has them
 	m := &Manager{
-		cfg:      cfg,
-		keys:     keys,
-		cookie:   newCookie(cfg.CookieName, cfg.Insecure),
-		origins:  origins,
-		live:     newLive(cfg.LiveSessions),
-		activity: newActivity(cfg.LiveSessions),
-		owed:     newOwed(),
+		cfg:          cfg,
+		keys:         keys,
+		cookie:       newCookie(cfg.CookieName, cfg.Insecure),
+		deviceCookie: newCookie(cfg.CookieName+"-device", cfg.Insecure),
+		origins:      origins,
+		live:         newLive(cfg.LiveSessions),
+		activity:     newActivity(cfg.LiveSessions),
+		owed:         newOwed(),
 	}
 	var err error
 	if m.store, err = newStore(db, cfg.StoreTimeout, cfg.Users == nil, m.changed); err != nil {
@@ -363,6 +365,9 @@ func (m *Manager) renew(ctx context.Context, f found, now time.Time, by client) 
 		return f, "", err
 	}
 	m.tell(ctx, event)
+	if f.claims.Retired {
+		m.tell(ctx, by.event(eventKeyRotated, f.row.ID, f.row.UserID, "", now))
+	}
 	f.row, f.accessed, f.known = next, next.LastAccessed, nil
 	return m.sign(f, secret, now)
 }
@@ -404,8 +409,9 @@ func (m *Manager) reuse(ctx context.Context, f found, now time.Time, by client) 
 type name struct{ session, user models.Exact }
 
 // open makes a session for user and ends the one it takes the place of, if any.
-// It returns the session and the token of its cookie.
-func (m *Manager) open(ctx context.Context, user Identity, remember bool, old name, now time.Time, by client) (found, string, error) {
+// known says that he has signed in on this device before. It returns the session and
+// the token of its cookie.
+func (m *Manager) open(ctx context.Context, user Identity, remember, known bool, old name, now time.Time, by client) (found, string, error) {
 	if !isID(user.UserID) {
 		return found{}, "", errors.New("the UserID of the identity must be text of 1 to 255 bytes")
 	}
@@ -434,7 +440,10 @@ func (m *Manager) open(ctx context.Context, user Identity, remember bool, old na
 		row:     row,
 		account: m.cfg.Users == nil,
 		epoch:   user.epoch,
-		created: by.event(eventSessionCreated, row.ID, row.UserID, "", now),
+		created: []models.Event{by.event(eventSessionCreated, row.ID, row.UserID, "", now)},
+	}
+	if !known {
+		o.created = append(o.created, by.event(eventNewDevice, row.ID, row.UserID, "", now))
 	}
 	if old != (name{}) {
 		o.ended = by.event(eventSessionLogout, old.session, old.user, ReasonLogout, now)
@@ -442,7 +451,9 @@ func (m *Manager) open(ctx context.Context, user Identity, remember bool, old na
 	if err := m.store.open(ctx, o); err != nil {
 		return found{}, "", err
 	}
-	m.tell(ctx, o.created)
+	for _, event := range o.created {
+		m.tell(ctx, event)
+	}
 	if o.account {
 		f.user.LastLogin = now
 	}

@@ -1,4 +1,5 @@
-// Passwords: argon2id, in the PHC string format.
+// Passwords and their hashes: argon2id in the PHC string format, and bcrypt from
+// other days.
 
 package ginsession
 
@@ -11,10 +12,11 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -27,9 +29,9 @@ const (
 	saltLength   = 16
 	hashLength   = 32
 
-	minPasswordLength = 8 // characters
-	maxPasswordLength = 1024
-	maxPasswordBytes  = 2048 // in a form each may take three bytes; see maxBody
+	// bcrypt looks at no more bytes than these. A longer password was not set with it.
+	bcryptBytes   = 72
+	maxBcryptCost = 16 // a second or more of a processor; a row must not make us spend an hour
 
 	hashWait = 2 * time.Second
 )
@@ -37,52 +39,87 @@ const (
 // A hasher hashes passwords, at most as many at a time as there are
 // processors: each takes all of one and 19 MiB. The others wait their turn, and
 // are turned away after hashWait.
-type hasher struct{ slots chan struct{} }
+type hasher struct {
+	slots        chan struct{}
+	memory, time uint32
+	turns        atomic.Int64 // taken so far, for tests
+}
 
-func newHasher() *hasher { return &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0))} }
+func newHasher() *hasher {
+	return &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), memory: argonMemory, time: argonTime}
+}
 
 // hash returns the encoded hash of a password under a new salt.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	salt := make([]byte, saltLength)
-	_, _ = rand.Read(salt) // never fails
-	sum, err := h.sum(ctx, password, argon{argonMemory, argonTime, argonThreads, salt, make([]byte, hashLength)})
+	a := argon{memory: h.memory, time: h.time, threads: argonThreads, salt: make([]byte, saltLength), hash: make([]byte, hashLength)}
+	_, _ = rand.Read(a.salt) // never fails
+	err := h.turn(ctx, func() { a.hash = a.sum(password) })
 	if err != nil {
 		return "", err
 	}
-	encode := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
-		argon2.Version, argonMemory, argonTime, argonThreads, encode(salt), encode(sum)), nil
+	return a.String(), nil
 }
 
-// verify reports whether password is the one that was encoded. One hash is
-// computed in any case: if encoded is empty, because there is no such user or
-// he has no password, the result is thrown away.
-func (h *hasher) verify(ctx context.Context, encoded, password string) (bool, error) {
-	if encoded == "" {
+// verify reports whether password is the one that was encoded, and whether a hash
+// of today would be a better one. One hash is computed in any case: if encoded is
+// empty, because there is no such user or he has no password, the result is
+// thrown away.
+func (h *hasher) verify(ctx context.Context, encoded, password string) (ok, outdated bool, err error) {
+	switch {
+	case encoded == "":
 		_, err := h.hash(ctx, password)
-		return false, err
+		return false, false, err
+	case strings.HasPrefix(encoded, "$2"):
+		ok, err = h.verifyBcrypt(ctx, encoded, password)
+		return ok, true, err
 	}
 	a, err := parseArgon(encoded)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
-	sum, err := h.sum(ctx, password, a)
-	return err == nil && subtle.ConstantTimeCompare(sum, a.hash) == 1, err
+	err = h.turn(ctx, func() { ok = subtle.ConstantTimeCompare(a.sum(password), a.hash) == 1 })
+	outdated = a.memory < h.memory || a.time < h.time || len(a.salt) < saltLength || len(a.hash) < hashLength
+	return ok, outdated, err
 }
 
-func (h *hasher) sum(ctx context.Context, password string, a argon) ([]byte, error) {
+// verifyBcrypt takes the password as it came, because the software that made the
+// hash did so.
+func (h *hasher) verifyBcrypt(ctx context.Context, encoded, password string) (ok bool, err error) {
+	cost, err := bcrypt.Cost([]byte(encoded))
+	if err != nil || cost > maxBcryptCost {
+		return false, malformedHash{}
+	}
+	var fault error
+	err = h.turn(ctx, func() { fault = bcrypt.CompareHashAndPassword([]byte(encoded), []byte(password)) })
+	switch {
+	case err != nil:
+		return false, err
+	case fault != nil && !errors.Is(fault, bcrypt.ErrMismatchedHashAndPassword):
+		return false, malformedHash{}
+	}
+	return fault == nil && len(password) <= bcryptBytes, nil
+}
+
+// turn runs what takes a processor when it is its turn.
+func (h *hasher) turn(ctx context.Context, work func()) error {
 	ctx, cancel := context.WithTimeout(ctx, hashWait)
 	defer cancel()
 	select {
 	case h.slots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, &Error{Code: ErrRateLimited, RetryAfter: time.Second, Err: errors.New("all password hashing is busy")}
+		return &Error{Code: ErrRateLimited, RetryAfter: time.Second, Err: errors.New("all password hashing is busy")}
 	}
 	defer func() { <-h.slots }()
-	// NFKC, so that a password typed on another keyboard is the same one (NIST SP
-	// 800-63B section 3.1.1.2).
-	return argon2.IDKey([]byte(norm.NFKC.String(password)), a.salt, a.time, a.memory, a.threads, uint32(len(a.hash))), nil
+	h.turns.Add(1)
+	work()
+	return nil
 }
+
+// A malformedHash is no hash that could be verified.
+type malformedHash struct{}
+
+// Error implements error.
+func (malformedHash) Error() string { return "the stored password hash is malformed" }
 
 // argon is what an encoded hash says.
 type argon struct {
@@ -91,42 +128,43 @@ type argon struct {
 	salt, hash   []byte
 }
 
+// sum hashes a password as a says. It takes the form NFKC, so that a password
+// typed on another keyboard is the same one (NIST SP 800-63B section 3.1.1.2).
+func (a argon) sum(password string) []byte {
+	return argon2.IDKey([]byte(norm.NFKC.String(password)), a.salt, a.time, a.memory, a.threads, uint32(len(a.hash)))
+}
+
+// String encodes a.
+func (a argon) String() string {
+	encode := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
+		argon2.Version, a.memory, a.time, a.threads, encode(a.salt), encode(a.hash))
+}
+
 func parseArgon(encoded string) (argon, error) {
-	malformed := errors.New("the stored password hash is malformed")
 	parts := strings.Split(encoded, "$")
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
-		return argon{}, malformed
+		return argon{}, malformedHash{}
 	}
 	var a argon
 	var version int
 	const form = "v=%d$m=%d,t=%d,p=%d"
 	said := parts[2] + "$" + parts[3]
 	if _, err := fmt.Sscanf(said, form, &version, &a.memory, &a.time, &a.threads); err != nil {
-		return argon{}, malformed
+		return argon{}, malformedHash{}
 	}
 	if said != fmt.Sprintf(form, version, a.memory, a.time, a.threads) {
-		return argon{}, malformed // there was more behind it
+		return argon{}, malformedHash{} // there was more behind it
 	}
 	var saltErr, hashErr error
 	a.salt, saltErr = base64.RawStdEncoding.Strict().DecodeString(parts[4])
 	a.hash, hashErr = base64.RawStdEncoding.Strict().DecodeString(parts[5])
 	switch {
 	case saltErr != nil || hashErr != nil || len(a.salt) < 8 || len(a.hash) < 16 || len(a.hash) > 128:
-		return argon{}, malformed
+		return argon{}, malformedHash{}
 	case version != argon2.Version, a.memory < 8, a.memory > 1<<20, a.time < 1, a.time > 16, a.threads < 1:
 		// A row must not make us spend more than a gibibyte.
-		return argon{}, malformed
+		return argon{}, malformedHash{}
 	}
 	return a, nil
-}
-
-// checkPassword is the policy for a new password: a length, and no rules about
-// what is in it.
-func checkPassword(password string) error {
-	n := utf8.RuneCountInString(norm.NFKC.String(password))
-	if n < minPasswordLength || n > maxPasswordLength || len(password) > maxPasswordBytes || !utf8.ValidString(password) {
-		return invalid(fmt.Sprintf("password: must have %d to %d characters and at most %d bytes, has %d characters",
-			minPasswordLength, maxPasswordLength, maxPasswordBytes, n))
-	}
-	return nil
 }

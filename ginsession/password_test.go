@@ -23,14 +23,14 @@ func TestPasswordHash(t *testing.T) {
 	for password, want := range map[string]bool{
 		"correct horse": true, "correct horsE": false, "correct horse ": false, "": false, "correct\x00horse": false,
 	} {
-		ok, err := h.verify(t.Context(), encoded, password)
+		ok, _, err := h.verify(t.Context(), encoded, password)
 		require.NoError(t, err)
 		require.Equal(t, want, ok, password)
 	}
 	long := strings.Repeat("x", 72)
 	encoded, err = h.hash(t.Context(), long)
 	require.NoError(t, err)
-	ok, err := h.verify(t.Context(), encoded, long+"suffix")
+	ok, _, err := h.verify(t.Context(), encoded, long+"suffix")
 	require.NoError(t, err)
 	require.False(t, ok, "nothing is cut off")
 }
@@ -39,7 +39,7 @@ func TestPasswordHash(t *testing.T) {
 // reference implementation, as the command
 // echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1 -l 24 prints it.
 func TestPasswordHashOfOthers(t *testing.T) {
-	ok, err := newHasher().verify(t.Context(), "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "password")
+	ok, _, err := newHasher().verify(t.Context(), "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "password")
 	require.NoError(t, err)
 	require.True(t, ok)
 }
@@ -56,7 +56,7 @@ func TestMalformedHashIsNoSuccess(t *testing.T) {
 		"$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMw",
 		"$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg$",
 	} {
-		ok, err := newHasher().verify(t.Context(), encoded, "")
+		ok, _, err := newHasher().verify(t.Context(), encoded, "")
 		require.Error(t, err, encoded)
 		require.False(t, ok)
 	}
@@ -70,7 +70,7 @@ func TestHashesWaitTheirTurn(t *testing.T) {
 			h.slots <- struct{}{}
 		}
 		start := time.Now()
-		_, err := h.verify(t.Context(), "", "x")
+		_, _, err := h.verify(t.Context(), "", "x")
 		require.ErrorIs(t, err, ErrRateLimited)
 		require.Equal(t, hashWait, time.Since(start))
 
@@ -78,7 +78,7 @@ func TestHashesWaitTheirTurn(t *testing.T) {
 		var group sync.WaitGroup
 		for range 2 * slots {
 			group.Go(func() {
-				if _, err := h.verify(t.Context(), "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg", "x"); err == nil {
+				if _, _, err := h.verify(t.Context(), "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg", "x"); err == nil {
 					done.Add(1)
 				}
 			})

@@ -110,7 +110,7 @@ type opening struct {
 	row     models.Session
 	account bool  // the user is a row of models.User
 	epoch   int64 // the user's, 0 for any
-	created models.Event
+	created []models.Event
 	ended   models.Event // of the session that this one takes the place of, if it names one
 }
 
@@ -136,7 +136,7 @@ func (s *store) open(ctx context.Context, o opening) error {
 				return nil, ErrCredentialsInvalid
 			}
 		}
-		events := []models.Event{o.created}
+		events := slices.Clone(o.created) // a second try needs them without ids
 		if o.ended.SessionID != "" {
 			ended, err := endRow(tx, o.ended)
 			if err != nil {
@@ -379,7 +379,7 @@ func (s *store) sweepAttempts(ctx context.Context, now models.Time, limit int) (
 // insert writes events that change nothing.
 func (s *store) insert(ctx context.Context, events []models.Event) error {
 	return s.write(ctx, func(db *gorm.DB) error {
-		rows := slices.Clone(events) // a second try needs them without ids
+		rows := slices.Clone(events) // as in open
 		return db.CreateInBatches(&rows, eventBatch).Error
 	})
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/ginsession/gin-session/models"
 )
 
-// Each attempt is counted three times, in one transaction, and taken back when it
+// Each attempt is counted several times, in one transaction, and taken back when it
 // turns out to be right. So guesses that are made at the same instant, on whatever
 // nodes, or by clients that hang up, cannot pass together.
 //
@@ -24,18 +24,23 @@ import (
 //     by a wait, 30 seconds first, then twice as long each time, up to an hour. A
 //     stranger's failures do not make the user wait elsewhere.
 //   - On the account from everywhere: at most maxFailures in a row (NIST SP 800-63B
-//     section 3.2.2). Only a success or a new password begins anew.
+//     section 3.2.2). Only a success or a new password begins anew. Strangers have
+//     strangerFailures of them; the rest is for devices on which the user has signed
+//     in before, see device.go. So nobody shuts him out there by guessing.
 //   - From the source: at most sourceFailures in sourceWindow, on whatever
 //     accounts. IPv6 is counted by /64, the least that anybody is given.
 //
+// A known device is a source of its own for its account, and for the first two alone.
+//
 // A name that nobody has is counted like an account, or its answers would differ.
 const (
-	freeFailures   = 5
-	firstWait      = 30 * time.Second
-	longestWait    = time.Hour
-	maxFailures    = 100
-	sourceFailures = 30
-	sourceWindow   = 10 * time.Minute
+	freeFailures     = 5
+	firstWait        = 30 * time.Second
+	longestWait      = time.Hour
+	maxFailures      = 100
+	strangerFailures = 80
+	sourceFailures   = 30
+	sourceWindow     = 10 * time.Minute
 
 	forgetPair   = 24 * time.Hour      // after the first failure of an account from a source
 	forgetNobody = 90 * 24 * time.Hour // and of a name that is no account we know
@@ -45,6 +50,7 @@ const (
 type attempt struct {
 	account string       // what it is counted under
 	user    models.Exact // empty if it is nobody's we know
+	device  device       // that it is made on
 	source  netip.Addr   // invalid if it is not known: then it is no source's
 	by      client
 	at      time.Time
@@ -58,14 +64,18 @@ type counter struct {
 	waits bool
 }
 
-func (a attempt) counters() []counter {
+func (m *Manager) counters(a attempt) []counter {
 	now := a.at
 	forever := models.At(now.Add(forgetNobody))
 	if a.user != "" {
 		forever = 0
 	}
-	source := ""
-	if a.source.IsValid() {
+	known := m.knows(a.device, a.account)
+	source, limit := "", int64(strangerFailures)
+	switch {
+	case known:
+		source, limit = "device "+a.device.name, maxFailures
+	case a.source.IsValid():
 		source = a.source.String()
 		if a.source.Is6() {
 			source = networkOf(a.source, 64)
@@ -76,9 +86,9 @@ func (a attempt) counters() []counter {
 	}
 	counters := []counter{
 		{begin(models.At(now.Add(forgetPair)), "pair", a.account, source), maxFailures, true},
-		{begin(forever, "account", a.account), maxFailures, false},
+		{begin(forever, "account", a.account), limit, false},
 	}
-	if source != "" {
+	if source != "" && !known {
 		counters = append(counters, counter{begin(models.At(now.Add(sourceWindow)), "source", source), sourceFailures, false})
 	}
 	return counters
@@ -104,8 +114,9 @@ func attemptID(names ...string) models.Exact {
 }
 
 // Unlock forgets the failed attempts to sign in on the account of a username or
-// e-mail: after 100 of them in a row nobody signs in any more until then,
-// or until the password is set anew. The waits of single sources stay. The error is
+// e-mail: after 80 of them in a row nobody signs in any more on a device on which the
+// user has not signed in before, and after 100 nobody at all, until then or until the
+// password is set anew. The waits of single sources stay. The error is
 // [ErrStoreUnavailable].
 func (m *Manager) Unlock(ctx context.Context, login string) error {
 	account := accountOfName(login)
@@ -158,11 +169,12 @@ func waitAfter(failures int64) time.Duration {
 }
 
 // counted carries out an attempt if it does not come too early. examine looks at
-// the password; only if it says ErrCredentialsInvalid does the attempt stay
+// the password, and may set the attempt's user; only if it says ErrCredentialsInvalid does the attempt stay
 // counted. The error is ErrRateLimited, with the time to wait, for one that comes
 // too early: then nobody has looked at the password.
-func (m *Manager) counted(ctx context.Context, a attempt, examine func() error) error {
-	rows, err := m.store.countAttempt(ctx, a.counters(), a.at)
+func (m *Manager) counted(ctx context.Context, a *attempt, examine func() error) error {
+	counters := m.counters(*a)
+	rows, err := m.store.countAttempt(ctx, counters, a.at)
 	if err != nil {
 		return err
 	}
@@ -185,7 +197,7 @@ func (m *Manager) counted(ctx context.Context, a attempt, examine func() error) 
 		if rows[0].Failures == freeFailures {
 			m.record(ctx, told(eventLoginFailedMax, ""))
 		}
-		if rows[1].Failures == maxFailures {
+		if rows[1].Failures == counters[1].limit {
 			m.record(ctx, told(eventLoginLocked, ""))
 		}
 	default:

@@ -3,6 +3,8 @@
 package token
 
 import (
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -30,6 +32,7 @@ type Ring struct {
 
 type key struct {
 	secret []byte
+	marks  []byte // the key of marks, derived from secret
 	header string // the first segment of every token under this key
 	prefix string // the header and the dot behind it
 }
@@ -43,7 +46,11 @@ func NewRing(issuer, audience string, secrets ...[]byte) (*Ring, error) {
 	r := &Ring{issuer: issuer, audience: audience}
 	var faults []error
 	for i, secret := range secrets {
-		k := key{secret: secret, header: header(secret)}
+		marks, err := hkdf.Key(sha256.New, secret, nil, "gin-session mark", sha256.Size)
+		if err != nil {
+			return nil, err
+		}
+		k := key{secret: secret, marks: marks, header: header(secret)}
 		k.prefix = k.header + "."
 		if len(secret) < MinKeyLength {
 			faults = append(faults, fmt.Errorf("key %d has %d bytes, at least %d are needed", i+1, len(secret), MinKeyLength))
@@ -84,6 +91,30 @@ func (r *Ring) key(header string) []byte {
 // rest is as good a name as the whole.
 func (r *Ring) Current(raw string) (rest string, ok bool) {
 	return strings.CutPrefix(raw, r.keys[0].prefix)
+}
+
+// MarkLength is the length of a mark.
+const MarkLength = 22
+
+// Mark returns a MAC of text in base64url, for what is no token: its key is derived
+// from the one that signs (RFC 5869), so that neither can stand for the other. It is
+// cut to 128 bits.
+func (r *Ring) Mark(text string) string { return mark(r.keys[0], text) }
+
+// Marked reports whether a key of the ring has given text this mark.
+func (r *Ring) Marked(text, given string) bool {
+	for _, k := range r.keys {
+		if hmac.Equal([]byte(mark(k, text)), []byte(given)) {
+			return true
+		}
+	}
+	return false
+}
+
+func mark(k key, text string) string {
+	mac := hmac.New(sha256.New, k.marks)
+	mac.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // header is the first segment of a token. The kid is the first 64 bits of the
