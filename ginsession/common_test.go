@@ -46,11 +46,14 @@ func TestMain(m *testing.M) {
 }
 
 // cheapHash is the hash of password with parameters that take no time.
-var cheapHash = sync.OnceValue(func() string {
-	salt := []byte("0123456789abcdef")
+var cheapHash = sync.OnceValue(func() string { return argonHash(password, 8, 1, 16) })
+
+func argonHash(password string, memory, passes uint32, saltLength int) string {
+	salt := []byte("0123456789abcdef")[:saltLength]
 	encode := base64.RawStdEncoding.EncodeToString
-	return "$argon2id$v=19$m=8,t=1,p=1$" + encode(salt) + "$" + encode(argon2.IDKey([]byte(password), salt, 1, 8, 1, 32))
-})
+	sum := argon2.IDKey([]byte(password), salt, passes, memory, 1, 32)
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=1$%s$%s", memory, passes, encode(salt), encode(sum))
+}
 
 // app is an application on a database of its own, with the users ada, an admin,
 // and bob, a viewer.

@@ -6,7 +6,7 @@
 package ginsession_test
 
 import (
-	"fmt"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -98,8 +98,9 @@ func (s *stage) send(method, path, body string, header ...string) ginsessiontest
 // login sends a sign-in as JSON.
 func (s *stage) login(username, password string, header ...string) ginsessiontest.Response {
 	s.t.Helper()
-	body := fmt.Sprintf(`{"username":%q,"password":%q}`, username, password)
-	return s.send("POST", "/login", body, append(header, "Content-Type: application/json")...)
+	body, err := json.Marshal(map[string]string{"username": username, "password": password})
+	require.NoError(s.t, err)
+	return s.send("POST", "/login", string(body), append(header, "Content-Type: application/json")...)
 }
 
 // token signs a user in and returns his cookie's value.
