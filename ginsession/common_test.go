@@ -70,7 +70,8 @@ type app struct {
 }
 
 // newApp makes the application. When t ends it looks through all that was
-// logged, answered and stored for secrets: see capture.
+// logged, answered and stored for secrets: see capture; and whether anything was
+// sent to the database without a deadline.
 func newApp(t testing.TB, d modelstest.Database, configure ...func(*ginsession.Config)) *app {
 	t.Helper()
 	a := &app{t: t, d: d, db: d.Open(t), logs: &capture{}}
@@ -80,7 +81,10 @@ func newApp(t testing.TB, d modelstest.Database, configure ...func(*ginsession.C
 	a.ada = a.user("ada", "admin")
 	a.bob = a.user("bob", "viewer")
 	a.wire.reset()
-	t.Cleanup(func() { a.logs.check(t, a.db) })
+	t.Cleanup(func() {
+		a.logs.check(t, a.db)
+		a.wire.check(t)
+	})
 	return a
 }
 

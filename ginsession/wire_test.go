@@ -7,15 +7,21 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"gorm.io/gorm"
 )
 
-var errWire = errors.New("the wire is cut: secret-detail of the driver")
+var (
+	errWire   = errors.New("the wire is cut: secret-detail of the driver")
+	errPanics = errors.New("the driver panics") // a fault with which the wire panics
+)
 
 // wire stands between GORM and database/sql. Begin, commit and rollback count as
 // calls like every statement.
@@ -34,6 +40,8 @@ type wire struct {
 	rewrite func(query string) string // of each that reads
 	after   func()                    // the next that reads words has been carried out
 	words   string
+
+	endless []string // what the package has sent without a deadline
 }
 
 // tap puts a wire into db.
@@ -61,6 +69,22 @@ func (w *wire) breakAt(n int, late bool, fault func(context.Context) error) {
 		over := w.once && call > n
 		w.mu.Unlock()
 		if call < n || over {
+			return nil
+		}
+		return fault(ctx)
+	}
+}
+
+// breakOn lets each call with some words in it meet a fault.
+func (w *wire) breakOn(words string, late bool, fault func(context.Context) error) {
+	w.breakAt(1, late, fault)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = func(ctx context.Context, n int) error {
+		w.mu.Lock()
+		meant := n <= len(w.calls) && strings.Contains(strings.Map(unquoted, w.calls[n-1]), words)
+		w.mu.Unlock()
+		if !meant {
 			return nil
 		}
 		return fault(ctx)
@@ -111,6 +135,50 @@ func (w *wire) failWrites(fail bool) {
 
 func fails(context.Context) error { return errWire }
 
+func panics(context.Context) error { return errPanics }
+
+// strike is how a fault comes out of the driver.
+func strike(fault error) error {
+	if errors.Is(fault, errPanics) {
+		panic(errPanics)
+	}
+	return fault
+}
+
+// bounded notes a call that the package makes without a deadline. Those that a test
+// makes itself need none.
+func (w *wire) bounded(ctx context.Context, call string) {
+	if _, ok := ctx.Deadline(); ok {
+		return
+	}
+	var callers [64]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	for more := true; more; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		file := filepath.Base(frame.File)
+		if file == "wire_test.go" || !strings.Contains(frame.Function, "gin-session/ginsession") {
+			continue
+		}
+		if !strings.HasSuffix(file, "_test.go") {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.endless = append(w.endless, call)
+		}
+		return
+	}
+}
+
+// check fails t if the package has sent anything without a deadline.
+func (w *wire) check(t testing.TB) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, call := range w.endless {
+		t.Errorf("sent without a deadline: %s", call)
+	}
+}
+
 func hangs(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -144,6 +212,7 @@ func unquoted(r rune) rune {
 }
 
 func (w *wire) meet(ctx context.Context, call string, args ...any) (fault error, late bool) {
+	w.bounded(ctx, call)
 	w.mu.Lock()
 	w.calls, w.args = append(w.calls, call), append(w.args, args)
 	n, f, late := len(w.calls), w.fault, w.late
@@ -160,11 +229,11 @@ func (w *wire) meet(ctx context.Context, call string, args ...any) (fault error,
 func (w *wire) exec(ctx context.Context, to gorm.ConnPool, query string, args []any) (sql.Result, error) {
 	fault, late := w.meet(ctx, query, args...)
 	if fault != nil && !late {
-		return nil, fault
+		return nil, strike(fault)
 	}
 	result, err := to.ExecContext(context.WithoutCancel(ctx), query, args...)
 	if fault != nil && ctx.Err() == nil {
-		return nil, fault
+		return nil, strike(fault)
 	}
 	return result, err // perhaps too late
 }
@@ -172,7 +241,7 @@ func (w *wire) exec(ctx context.Context, to gorm.ConnPool, query string, args []
 func (w *wire) query(ctx context.Context, to gorm.ConnPool, query string, args []any) (*sql.Rows, error) {
 	fault, late := w.meet(ctx, query, args...)
 	if fault != nil && !late {
-		return nil, fault
+		return nil, strike(fault)
 	}
 	w.mu.Lock()
 	rewrite := w.rewrite
@@ -194,7 +263,7 @@ func (w *wire) query(ctx context.Context, to gorm.ConnPool, query string, args [
 	}
 	if err == nil && fault != nil && ctx.Err() == nil {
 		_ = rows.Close()
-		return nil, fault
+		return nil, strike(fault)
 	}
 	return rows, err // perhaps too late
 }
@@ -203,6 +272,7 @@ func (w *wire) query(ctx context.Context, to gorm.ConnPool, query string, args [
 func (w *wire) GetDBConn() (*sql.DB, error) { return w.pool.(*sql.DB), nil }
 
 func (w *wire) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	w.bounded(ctx, query)
 	return w.pool.PrepareContext(ctx, query)
 }
 
@@ -215,13 +285,14 @@ func (w *wire) QueryContext(ctx context.Context, query string, args ...any) (*sq
 }
 
 func (w *wire) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	w.bounded(ctx, query)
 	return w.pool.QueryRowContext(ctx, query, args...)
 }
 
 func (w *wire) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnPool, error) {
 	fault, late := w.meet(ctx, "BEGIN")
 	if fault != nil && !late {
-		return nil, fault
+		return nil, strike(fault)
 	}
 	tx, err := w.pool.BeginTx(ctx, opts)
 	if err != nil {
@@ -229,7 +300,7 @@ func (w *wire) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnPool,
 	}
 	if fault != nil {
 		_ = tx.Rollback()
-		return nil, fault
+		return nil, strike(fault)
 	}
 	return &wireTx{w, ctx, tx}, nil
 }
@@ -244,17 +315,18 @@ func (t *wireTx) Commit() error {
 	fault, late := t.w.meet(t.ctx, "COMMIT")
 	if fault != nil && !late {
 		_ = t.tx.Rollback()
-		return fault
+		return strike(fault)
 	}
 	if err := t.tx.Commit(); err != nil {
 		return err
 	}
-	return fault
+	return strike(fault)
 }
 
 func (t *wireTx) Rollback() error { return t.tx.Rollback() }
 
 func (t *wireTx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	t.w.bounded(ctx, query)
 	return t.tx.PrepareContext(ctx, query)
 }
 
@@ -267,5 +339,6 @@ func (t *wireTx) QueryContext(ctx context.Context, query string, args ...any) (*
 }
 
 func (t *wireTx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	t.w.bounded(ctx, query)
 	return t.tx.QueryRowContext(ctx, query, args...)
 }
