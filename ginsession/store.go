@@ -465,11 +465,16 @@ func (s *store) write(ctx context.Context, statement func(db *gorm.DB) error) er
 
 // transaction is write for several statements that hold together, and for the
 // events that tell of them, which f returns. What they change is heard of
-// afterwards, also if the transaction seems to have failed: perhaps only the word
-// of its success was lost.
+// afterwards, also if the transaction seems to have failed, or the driver panics:
+// perhaps only the word of its success was lost.
 func (s *store) transaction(ctx context.Context, f func(tx *gorm.DB) ([]models.Event, error)) error {
 	var events []models.Event
-	err := s.write(ctx, func(db *gorm.DB) error {
+	defer func() {
+		for _, event := range events {
+			s.changed(event)
+		}
+	}()
+	return s.write(ctx, func(db *gorm.DB) error {
 		return db.Transaction(func(tx *gorm.DB) error {
 			var err error
 			if events, err = f(tx); err != nil || len(events) == 0 {
@@ -478,10 +483,6 @@ func (s *store) transaction(ctx context.Context, f func(tx *gorm.DB) ([]models.E
 			return tx.Create(&events).Error
 		})
 	})
-	for _, event := range events {
-		s.changed(event)
-	}
-	return err
 }
 
 // run runs f under the store's deadline, again if the database asks for it: see
