@@ -38,6 +38,9 @@ func (m *Manager) Login(c *gin.Context) {
 	}
 	form := mediaType(c.Request) == typeForm
 	in, err := readCredentials(c.Writer, c.Request)
+	if err == nil && v.fault() {
+		err = v.err // nobody could be signed in: see Open
+	}
 	var user Identity
 	if err == nil {
 		user, err = m.authenticate(c, v.now(), in.username, in.password)
