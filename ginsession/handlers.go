@@ -184,8 +184,10 @@ func (m *Manager) begin(c *gin.Context, methods ...string) *visit {
 		v := m.visit(c)
 		if method == http.MethodPost && errors.Is(v.err, ErrSessionInvalid) {
 			if err := m.reuse(c.Request.Context(), *v.found, v.now(), m.clientOf(c)); err != nil {
-				m.refuse(c, stamp(err, v.now()))
-				return nil
+				next := *v
+				next.err = err
+				next.put(c)
+				v = &next
 			}
 		}
 		return v
