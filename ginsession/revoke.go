@@ -29,7 +29,7 @@ func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) e
 	if !isID(id) {
 		return stamp(ErrSessionNotFound, now)
 	}
-	rec, ok, err := m.store.find(ctx, id)
+	rec, ok, err := m.store.find(context.WithoutCancel(ctx), id) // carried out like every write
 	if err == nil && !ok {
 		err = ErrSessionNotFound
 	}
