@@ -172,6 +172,9 @@ func (m *Manager) lookUp(ctx context.Context, claims token.Claims, now time.Time
 	if !rec.EndedAt.IsZero() {
 		return f, Reason(rec.EndReason).code()
 	}
+	if !sound(rec.Session) {
+		return f, ErrSessionInvalid
+	}
 	if end, _ := m.ends(f); !now.Before(end) {
 		return f, ErrSessionExpired
 	}
@@ -185,6 +188,13 @@ func (m *Manager) lookUp(ctx context.Context, claims token.Claims, now time.Time
 	}
 	f.user, err = m.identity(ctx, rec)
 	return f, err
+}
+
+// sound reports whether a row of a session that has not ended can be one that we
+// wrote. Another signs nobody in, whatever else is right about it.
+func sound(row models.Session) bool {
+	first := min(row.CreatedAt, row.AuthenticatedAt, row.LastAccessed, row.RenewedAt, row.ExpiresAt)
+	return row.UserID != "" && first > 0 && row.SeenAt >= 0 && row.ExpiresAt <= row.AbsoluteExpiresAt
 }
 
 // identity says whose a session is, as it stands now.
