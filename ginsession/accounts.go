@@ -3,6 +3,7 @@
 package ginsession
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -208,20 +209,27 @@ func (a *Accounts) byLogin(ctx context.Context, login string) (models.User, erro
 	if err != nil {
 		return models.User{}, nil
 	}
-	column := "username_key"
 	if strings.Contains(string(key), "@") {
-		column = "email_key"
+		return a.row(ctx, "email_key", key, func(u models.User) models.Exact { return *cmp.Or(u.EmailKey, new(models.Exact)) })
 	}
-	return a.row(ctx, column+" = ?", key)
+	return a.row(ctx, "username_key", key, func(u models.User) models.Exact { return u.UsernameKey })
 }
 
-// row returns the user that a condition finds, or a zero row.
-func (a *Accounts) row(ctx context.Context, condition string, value models.Exact) (models.User, error) {
+// row returns the user whose column has a value, or a zero row. of says what the
+// column holds.
+func (a *Accounts) row(ctx context.Context, column string, value models.Exact, of func(models.User) models.Exact) (models.User, error) {
 	var user models.User
 	err := a.m.store.run(ctx, func(db *gorm.DB) error {
-		return db.Where(condition, value).Limit(1).Find(&user).Error
+		user = models.User{}
+		return db.Where(column+" = ?", value).Limit(1).Find(&user).Error
 	})
-	return user, err
+	if err == nil && user.ID != "" && of(user) != value {
+		err = unavailable(errors.New("asked for a user, got another"))
+	}
+	if err != nil {
+		return models.User{}, err
+	}
+	return user, nil
 }
 
 // byID returns the row of an id, or a zero row if there is none.
@@ -229,7 +237,7 @@ func (a *Accounts) byID(ctx context.Context, userID string) (models.User, error)
 	if !isID(userID) {
 		return models.User{}, nil
 	}
-	return a.row(ctx, "id = ?", models.Exact(userID))
+	return a.row(ctx, "id", models.Exact(userID), func(u models.User) models.Exact { return u.ID })
 }
 
 // Identity implements [Users]. The error is [ErrUserNotFound] for a user who is
