@@ -121,14 +121,15 @@ func (a *Accounts) hashNew(ctx context.Context, password string, user models.Use
 	return a.hasher.hash(ctx, password)
 }
 
+// taken reports whether somebody else has the username or the e-mail.
 func (a *Accounts) taken(ctx context.Context, user models.User) bool {
 	var n int64
 	err := a.m.store.run(ctx, func(db *gorm.DB) error {
-		query := db.Model(&models.User{}).Where("username_key = ?", user.UsernameKey)
+		names := db.Where("username_key = ?", user.UsernameKey)
 		if user.EmailKey != nil {
-			query = query.Or("email_key = ?", *user.EmailKey)
+			names = names.Or("email_key = ?", *user.EmailKey)
 		}
-		return query.Count(&n).Error
+		return db.Model(&models.User{}).Where("id <> ?", user.ID).Where(names).Count(&n).Error
 	})
 	return err == nil && n > 0
 }
