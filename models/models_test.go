@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -47,6 +48,43 @@ func TestMigrateByFourProcessesAtOnce(t *testing.T) {
 		group.Wait()
 		require.NoError(t, errors.Join(errs...))
 		require.NoError(t, d.Open(t).Create(&models.User{ID: "1", UsernameKey: "a"}).Error)
+	})
+}
+
+// A169: a table that was made in one database in memory would be missing in the
+// next, under load, and not before.
+func TestMigrateRefusesManyDatabasesInMemory(t *testing.T) {
+	memory := func(settings string, connections int) *gorm.DB {
+		db := modelstest.SQLiteInMemory(t, settings)
+		pool, err := db.DB()
+		require.NoError(t, err)
+		pool.SetMaxOpenConns(connections)
+		return db
+	}
+	for name, test := range map[string]struct {
+		settings    string
+		connections int
+		refused     bool
+	}{
+		"as many connections as it likes": {":memory:", 0, true},
+		"a pool":                          {":memory:", 8, true},
+		"one connection":                  {":memory:", 1, false},
+		"a shared cache":                  {"file:" + rand.Text() + "?mode=memory&cache=shared", 8, false},
+		"a file that is thrown away":      {"", 8, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, migrate := range []func(*gorm.DB) error{models.Migrate, models.MigrateSessions} {
+				err := migrate(memory(test.settings, test.connections))
+				if test.refused {
+					require.ErrorContains(t, err, "SetMaxOpenConns(1)")
+				} else {
+					require.NoError(t, err)
+				}
+			}
+		})
+	}
+	t.Run("in a transaction it is not asked", func(t *testing.T) {
+		require.NoError(t, memory(":memory:", 8).Transaction(models.Migrate))
 	})
 }
 

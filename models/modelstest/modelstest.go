@@ -81,6 +81,21 @@ func OpenSQLite(file string) (*gorm.DB, error) {
 	return gorm.Open(sqliteDialector(file, 5000), &gorm.Config{Logger: logger.Discard})
 }
 
+// SQLiteInMemory opens a database by what SQLite itself calls it.
+func SQLiteInMemory(t testing.TB, name string) *gorm.DB {
+	t.Helper()
+	db, err := gorm.Open(sqliteNamed(name), &gorm.Config{Logger: logger.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if pool, err := db.DB(); err == nil {
+			_ = pool.Close()
+		}
+	})
+	return db
+}
+
 // Postgres makes a schema, or skips t where there is no server.
 func Postgres(t testing.TB) Database {
 	t.Helper()

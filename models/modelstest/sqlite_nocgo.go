@@ -12,6 +12,10 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
+func sqliteNamed(name string) gorm.Dialector {
+	return sqlite.New(sqlite.Config{DriverName: "sqlite", DSN: name})
+}
+
 func sqliteDialector(file string, wait int) gorm.Dialector {
 	return sqlite.New(sqlite.Config{
 		DriverName: "sqlite",
