@@ -57,6 +57,9 @@ func newStore(db *gorm.DB, timeout time.Duration, accounts bool, changed func(mo
 		// returned, and logged where they are handled.
 		Logger: logger.Discard,
 	})
+	// A replica that lags would bring back what has ended: this is how GORM's
+	// dbresolver, where there is one, is told to leave the reads with the source.
+	db = db.Set("gorm:db_resolver:write", struct{}{}).Session(&gorm.Session{})
 	s := &store{db: db, timeout: timeout, changed: changed}
 
 	// The names of the tables are the application's to choose, by GORM's naming
