@@ -3,6 +3,9 @@
 package ginsession_test
 
 import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -10,10 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -759,6 +764,35 @@ func TestSecurityStorageFaults(t *testing.T) {
 	})
 }
 
+// A172: beside a replica, GORM's dbresolver sends to it what only reads, unless it is
+// told otherwise. It asks in callbacks of these kinds, and for this setting.
+func TestReadsGoToTheDatabaseThatIsWrittenTo(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		db := a.aside()
+		reads := 0
+		asks := func(tx *gorm.DB) {
+			reads++
+			if _, ok := tx.Statement.Settings.Load("gorm:db_resolver:write"); !ok {
+				t.Errorf("a replica would be asked: %s", tx.Statement.SQL.String())
+			}
+		}
+		require.NoError(t, db.Callback().Query().Before("*").Register("faults:query", asks))
+		require.NoError(t, db.Callback().Row().Before("*").Register("faults:row", asks))
+		require.NoError(t, db.Callback().Raw().Before("*").Register("faults:raw", asks))
+		a.sessions, a.engine = a.node(db)
+		for _, act := range acts {
+			before := reads
+			act.request(act.prepare(a))
+			require.Greater(t, reads, before, act.name)
+		}
+		before := reads
+		stop := a.run(a.sessions)
+		time.Sleep(2 * time.Hour) // the feed, the sweep
+		stop()
+		require.Greater(t, reads, before)
+	})
+}
+
 // A176: what hears of events may be slow. It holds up the request that it is told
 // of, and not what that request has done.
 func TestSecuritySlowListener(t *testing.T) {
@@ -781,6 +815,199 @@ func TestSecuritySlowListener(t *testing.T) {
 		}
 	})
 }
+
+func TestSecurityBodies(t *testing.T) {
+	const asJSON, asForm = "application/json", "application/x-www-form-urlencoded"
+	const right = `{"username":"ada","password":"` + password + `"}`
+	utf16 := func(text string) string {
+		var b strings.Builder
+		for _, r := range "\ufeff" + text {
+			b.WriteByte(byte(r))
+			b.WriteByte(byte(r >> 8))
+		}
+		return b.String()
+	}
+	zipped := func(text string) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(text))
+		_ = w.Close()
+		return b.String()
+	}
+	onStage(t, func(s *stage) {
+		for _, test := range []struct {
+			name, contentType, body string
+			want                    ginsession.Code
+		}{
+			{"empty", asJSON, "", ginsession.ErrRequestInvalid},
+			{"empty form", asForm, "", ginsession.ErrRequestInvalid},
+			{"null", asJSON, "null", ginsession.ErrRequestInvalid},
+			{"a list", asJSON, "[]", ginsession.ErrRequestInvalid},
+			{"a list of a sign-in", asJSON, "[" + right + "]", ginsession.ErrRequestInvalid},
+			{"an empty object", asJSON, "{}", ginsession.ErrRequestInvalid},
+			{"one field", asJSON, `{"username":"a"}`, ginsession.ErrRequestInvalid},
+			{"10,001 levels", asJSON, strings.Repeat("[", 10_001), ginsession.ErrRequestTooLarge},
+			{"levels that still fit", asJSON, `{"username":` + strings.Repeat("[", 8000), ginsession.ErrRequestInvalid},
+			{"two documents", asJSON, right + "\n" + right, ginsession.ErrRequestInvalid},
+			{"trailing bytes", asJSON, right + ";", ginsession.ErrRequestInvalid},
+			{"a trailing comma", asJSON, strings.Replace(right, "}", ",}", 1), ginsession.ErrRequestInvalid},
+			{"a trailing NUL", asJSON, right + "\x00", ginsession.ErrRequestInvalid},
+			{"duplicate keys", asJSON, strings.Replace(right, "{", `{"username":"bob",`, 1), ginsession.ErrRequestInvalid},
+			{"duplicate keys, one escaped", asJSON, strings.Replace(right, "{", `{"\u0075sername":"bob",`, 1), ginsession.ErrRequestInvalid},
+			{"unknown keys", asJSON, strings.Replace(right, "{", `{"admin":true,`, 1), ginsession.ErrRequestInvalid},
+			{"UTF-16", asJSON + "; charset=utf-16", utf16(right), ginsession.ErrRequestInvalid},
+			{"UTF-16 without its mark", asJSON, utf16(right)[2:], ginsession.ErrRequestInvalid},
+			{"UTF-16 in a form", asForm, utf16("username=ada&password=x"), ginsession.ErrRequestInvalid},
+			{"a form that is called JSON", asJSON, "username=ada&password=x", ginsession.ErrRequestInvalid},
+			{"JSON that is called a form", asForm, right, ginsession.ErrRequestInvalid},
+			{"JSON that is called text", "text/plain", right, ginsession.ErrMediaType},
+			{"no type", "", right, ginsession.ErrMediaType},
+			{"a type that is none", "application/json, text/plain", right, ginsession.ErrMediaType},
+			{"another JSON", "application/ld+json", right, ginsession.ErrMediaType},
+			{"a multipart form", "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nada\r\n--x--\r\n", ginsession.ErrMediaType},
+		} {
+			s.row("A115", test.name, func(s *stage) {
+				answer := s.send("POST", "/login", test.body, "Content-Type: "+test.contentType)
+				s.refused(answer, test.want)
+				require.Empty(s.t, answer.Header["Set-Cookie"])
+				require.Empty(s.t, s.wire.statements(), "nothing is counted, and so nothing hashed")
+			})
+		}
+		s.row("A115", "gzip", func(s *stage) {
+			for _, encoding := range []string{"gzip", "GZIP", "br", "identity"} {
+				s.refused(s.send("POST", "/login", zipped(right), "Content-Type: "+asJSON, "Content-Encoding: "+encoding), ginsession.ErrMediaType)
+			}
+			s.refused(s.send("POST", "/login", zipped(right), "Content-Type: "+asJSON), ginsession.ErrRequestInvalid)
+			require.Empty(s.t, s.wire.statements())
+		})
+		s.row("A116", "credentials in the URL", func(s *stage) {
+			in := "/login?username=ada&password=" + url.QueryEscape(password)
+			s.refused(s.send("POST", in, "", "Content-Type: "+asForm), ginsession.ErrRequestInvalid)
+			s.refused(s.send("POST", in, "{}", "Content-Type: "+asJSON), ginsession.ErrRequestInvalid)
+			s.refused(s.send("POST", in, "", "Content-Type: "+asJSON), ginsession.ErrRequestInvalid)
+			s.refused(s.send("POST", in, ""), ginsession.ErrMediaType)
+			s.refused(s.send("POST", in, "username=ada", "Content-Type: "+asForm), ginsession.ErrRequestInvalid)
+			require.Equal(s.t, 405, s.send("GET", in, "").StatusCode)
+			require.Empty(s.t, s.wire.statements())
+			require.NotContains(s.t, s.logs.text(), url.QueryEscape(password))
+		})
+
+		const head = "POST /login HTTP/1.1\r\nHost: app.example.com\r\nContent-Type: " + asJSON + "\r\n"
+		s.row("A115", "10 MiB", func(s *stage) {
+			answer := s.faultsDial(head+"Content-Length: 10485760\r\n\r\n", func(w io.Writer) {
+				_, _ = w.Write(bytes.Repeat([]byte(" "), 64<<10)) // the rest waits for an answer that does not wait for it
+			})
+			s.refused(answer, ginsession.ErrRequestTooLarge)
+			require.True(s.t, answer.Close, "and the rest is not read")
+			require.Empty(s.t, s.wire.statements())
+		})
+		s.row("A115", "chunks without end", func(s *stage) {
+			answer := s.faultsDial(head+"Transfer-Encoding: chunked\r\n\r\n", func(w io.Writer) {
+				for {
+					if _, err := fmt.Fprintf(w, "100\r\n%s\r\n", strings.Repeat(" ", 0x100)); err != nil {
+						return
+					}
+				}
+			})
+			s.refused(answer, ginsession.ErrRequestTooLarge)
+			require.Empty(s.t, s.wire.statements())
+		})
+		s.row("A115", "a length that is not the body's", func(s *stage) {
+			for length, want := range map[string]int{
+				strconv.Itoa(len(right) + 1): 400,
+				strconv.Itoa(len(right) - 1): 400,
+				"0":                          400,
+				"-1":                         400,
+				"1e3":                        400,
+				"99999999999999999999":       400,
+				"5\r\nContent-Length: 6":     400,
+			} {
+				answer := s.faultsDial(head+"Content-Length: "+length+"\r\n\r\n"+right, func(w io.Writer) {
+					_ = w.(*net.TCPConn).CloseWrite()
+				})
+				require.Equal(s.t, want, answer.StatusCode, length)
+				require.Empty(s.t, answer.Header["Set-Cookie"], length)
+			}
+			require.Empty(s.t, s.wire.statements())
+		})
+	})
+}
+
+// faultsDial sends a head as it is, and then a body beside the reading of the
+// answer, after which the connection is closed.
+func (s *stage) faultsDial(head string, body func(w io.Writer)) ginsessiontest.Response {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	require.NoError(s.t, err)
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, head)
+	require.NoError(s.t, err)
+	sending.Go(func() { body(conn) })
+	return faultsAnswer(s.t, conn)
+}
+
+func faultsAnswer(t testing.TB, conn net.Conn) ginsessiontest.Response {
+	t.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return ginsessiontest.Response{Response: response, Text: string(text)}
+}
+
+// A115: a body that begins and does not go on. The server gives up, as it does for
+// every handler, after its ReadTimeout, here that of the example.
+func TestSecurityABodyThatStops(t *testing.T) {
+	for name, head := range map[string]string{
+		"with a length": "Content-Length: 100\r\n\r\n{",
+		"in chunks":     "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+	} {
+		row(t, "A115", name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, a *app) {
+				near, far := net.Pipe()
+				listener := &faultsListener{far: far, closed: make(chan struct{})}
+				server := &http.Server{Handler: a.engine, ReadTimeout: 30 * time.Second}
+				served := make(chan error)
+				go func() { served <- server.Serve(listener) }()
+				start := time.Now()
+				_, err := io.WriteString(near, "POST /login HTTP/1.1\r\nHost: app.example.com\r\nContent-Type: application/json\r\n"+head)
+				require.NoError(t, err)
+				answer := faultsAnswer(t, near)
+				require.Equal(t, ginsession.ErrRequestInvalid, code(t, answer))
+				require.Equal(t, 30*time.Second, time.Since(start))
+				require.Empty(t, a.wire.statements())
+				require.NoError(t, near.Close())
+				require.NoError(t, server.Close())
+				require.ErrorIs(t, <-served, http.ErrServerClosed)
+			})
+		})
+	}
+}
+
+// faultsListener has one connection.
+type faultsListener struct {
+	far    net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *faultsListener) Accept() (net.Conn, error) {
+	if far := l.far; far != nil {
+		l.far = nil
+		return far, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *faultsListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *faultsListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // A168: with the settings of the example, WAL and a timeout of five seconds, no
 // sign-in and no sign-out meets a locked database.
