@@ -80,6 +80,15 @@
 // A logout is answered 503 too, but it deletes the cookie, this process refuses the
 // session from then on, and Run ends it when the database is back.
 //
+// A statement or transaction that the database asks to run again, after a deadlock
+// or a failed serialization, or because SQLite is locked, runs up to ten times
+// within that deadline; any other fault is answered at once. A request that finds
+// all connections of the pool in use waits for one, no longer than that deadline
+// either. How many there are is SetMaxOpenConns of the sql.DB, which has no limit by
+// itself: set one that the server bears. With SQLite use a file, WAL and a busy
+// timeout; each connection to ":memory:" is another database, which
+// [models.Migrate] refuses.
+//
 // # Events
 //
 // What happens is told by the names of the OWASP Logging Vocabulary: in the log,
@@ -120,6 +129,10 @@
 //
 // The cookie is Secure and has the prefix __Host-, so it needs https;
 // Config.Insecure is for development on plain http. Serve the site with HSTS.
+//
+// Give the http.Server a ReadTimeout. A client who begins a body and does not go on
+// holds a goroutine until then, as with any handler, though no password is hashed
+// and the database is not asked.
 //
 // The address of a client is that of the peer. Behind a proxy call SetTrustedProxies
 // of the engine, with the proxies, or with nil where Gin's TrustedPlatform is set:
