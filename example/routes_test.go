@@ -228,7 +228,7 @@ func browserStory(t *testing.T, p program) {
 func roleStory(t *testing.T, p program) {
 	c := newCaller(t, p, browser)
 	c.form("/auth/login", "username", "viewer", "password", demoPassword, "next", "/admin").leads(t, "/admin")
-	c.get("/admin").shows(t, 403, "<h1>Forbidden</h1>", "Your role does not allow this.",
+	c.get("/admin").shows(t, 403, "<h1>Forbidden</h1>", "Your role does not allow this: it needs the role admin.",
 		"You are signed in as <strong>viewer</strong>, with the role <strong>viewer</strong>.")
 	c.get("/nothing").shows(t, 404, "There is no such page.")
 

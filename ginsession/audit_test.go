@@ -89,7 +89,7 @@ func TestSecurityEventsOfRefusals(t *testing.T) {
 			h.take()
 			s.send("GET", "/admin", "", bearing(viewer))
 			e := h.take()[0]
-			require.Equal(s.t, `GET /admin: needs one of the roles ["admin"]`, e.Detail)
+			require.Equal(s.t, `GET /admin: it needs the role admin`, e.Detail)
 			require.NotEmpty(s.t, e.SessionID)
 		})
 		s.row("C114 C121 A161", "one line of JSON for an event, in UTC, whatever the client sends", func(s *stage) {

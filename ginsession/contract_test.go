@@ -210,6 +210,9 @@ func TestEveryCode(t *testing.T) {
 			_, err := a.sessions.Accounts().Create(c, ginsession.NewUser{Username: "ADA"})
 			ginsession.Refuse(c, err)
 		})
+		policy, err := rbac.NewPolicy(map[string]rbac.Role{"editor": {Permissions: []string{"posts:*"}}})
+		require.NoError(t, err)
+		a.engine.GET("/posts", policy.Require("posts:write"))
 		a.engine.GET("/bug", func(c *gin.Context) { ginsession.Refuse(c, errors.New("a bug")) })
 		post := func(contentType, body string) ginsessiontest.Response {
 			return a.client().Do("POST", "/login", contentType, strings.NewReader(body))
@@ -218,6 +221,7 @@ func TestEveryCode(t *testing.T) {
 		expect(t, a.client().Get("/me"), ginsession.ErrSessionNotFound)
 		c := a.signIn("bob")
 		expect(t, c.Get("/admin"), ginsession.ErrRoleRequired)
+		expect(t, c.Get("/posts"), ginsession.ErrPermissionRequired)
 		c.Header.Set("Sec-Fetch-Site", "cross-site")
 		expect(t, c.Do("POST", "/act", "", nil), ginsession.ErrCrossOrigin)
 		c.Header.Del("Sec-Fetch-Site")
@@ -261,7 +265,8 @@ func TestEveryCode(t *testing.T) {
 	})
 	for _, c := range []ginsession.Code{
 		ginsession.ErrSessionNotFound, ginsession.ErrSessionExpired, ginsession.ErrSessionInvalid, ginsession.ErrTokenInvalid,
-		ginsession.ErrCredentialsInvalid, ginsession.ErrRoleRequired, ginsession.ErrCrossOrigin, ginsession.ErrRequestInvalid,
+		ginsession.ErrCredentialsInvalid, ginsession.ErrRoleRequired, ginsession.ErrPermissionRequired,
+		ginsession.ErrCrossOrigin, ginsession.ErrRequestInvalid,
 		ginsession.ErrUserNotFound, ginsession.ErrMethodNotAllowed, ginsession.ErrUserExists, ginsession.ErrRequestTooLarge,
 		ginsession.ErrMediaType, ginsession.ErrRateLimited, ginsession.ErrStoreUnavailable, ginsession.ErrInternal,
 	} {

@@ -5,6 +5,7 @@ package ginsession
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,8 @@ const (
 
 	// Signed in, but without the role. 403.
 	ErrRoleRequired Code = "ROLE_REQUIRED"
+	// Signed in, but with a role that does not have the permission. 403.
+	ErrPermissionRequired Code = "PERMISSION_REQUIRED"
 	// The request was made by a page of another origin. 403.
 	ErrCrossOrigin Code = "CROSS_ORIGIN"
 
@@ -82,6 +85,8 @@ func (c Code) answer() (status int, message string) {
 		return http.StatusUnauthorized, "Username or password is wrong."
 	case ErrRoleRequired:
 		return http.StatusForbidden, "Your role does not allow this."
+	case ErrPermissionRequired:
+		return http.StatusForbidden, "Your role does not permit this."
 	case ErrCrossOrigin:
 		return http.StatusForbidden, "The request came from another site."
 	case ErrRequestInvalid:
@@ -115,8 +120,10 @@ type Error struct {
 	// not help.
 	RetryAfter time.Duration
 
-	// Err is the cause, for the log. Clients see it only with ErrRequestInvalid,
-	// where it names the field and what was expected of it.
+	// Err is the cause, for the log. Clients see it with three codes only: with
+	// ErrRequestInvalid it names the field and what was expected of it; with
+	// ErrRoleRequired and ErrPermissionRequired it says what was needed, as the end
+	// of the sentence that the words of the code begin.
 	Err error
 }
 
@@ -137,13 +144,21 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Code, e.Err}
 }
 
-// Message returns the words for the client: those of the code, or what is wrong
-// with a request.
+// Message returns the words for the client: those of the code, with what is wrong
+// with a request in their place, and what was needed after them.
 func (e *Error) Message() string {
-	if e.Code == ErrRequestInvalid && e.Err != nil {
-		return e.Err.Error()
+	words := e.Code.Message()
+	if e.Err == nil {
+		return words
 	}
-	return e.Code.Message()
+	switch e.Code {
+	case ErrRequestInvalid:
+		return e.Err.Error()
+	case ErrRoleRequired, ErrPermissionRequired:
+		return strings.TrimSuffix(words, ".") + ": " + e.Err.Error() + "."
+	default:
+		return words
+	}
 }
 
 // stamp makes err an *Error of the instant now: every error that leaves the
