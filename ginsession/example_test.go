@@ -211,14 +211,17 @@ func ExampleManager_RevokeUser() {
 	// true
 }
 
-// Each piece of Go in the README stands in an example of this file, and so
-// compiles.
+// Each piece of Go in the README stands in an example of this file or of package
+// rbac's, and so compiles.
 func TestReadmeCompiles(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	source, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
-	examples := flat(string(source))
+	var examples string
+	for _, file := range []string{"example_test.go", "../rbac/example_test.go"} {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		examples += flat(string(source))
+	}
 	blocks := strings.Split(string(readme), "```go\n")[1:]
 	require.NotEmpty(t, blocks)
 	for _, block := range blocks {
