@@ -15,8 +15,8 @@
 //		"admin":  {Inherits: []string{"writer"}, Permissions: []string{"posts:*", "users:*"}},
 //	})
 //
-//	r.GET("/desk", policy.RequireRole("writer"), desk)          // writers and admins
-//	r.POST("/posts", policy.Require("posts:write"), publish)    // the same, by what is done
+//	r.GET("/desk", policy.RequireRole("writer"), desk)                     // writers and admins
+//	r.POST("/posts", policy.Require("posts:write"), publish)               // the same, by what is done
 //	r.PUT("/posts/:id", policy.RequireOwner("posts:edit", authorOf), edit) // the author, or an admin
 //
 // A user may do what the permissions of his role say, and nothing else. There is

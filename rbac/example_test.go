@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/gin-gonic/gin"
+	"gorm.io/gorm"
 
 	"github.com/ginsession/gin-session/ginsession"
 	"github.com/ginsession/gin-session/ginsession/ginsessiontest"
@@ -28,18 +29,8 @@ func ok(c *gin.Context) { c.String(http.StatusOK, "ok") }
 // A small magazine: its policy, its routes, and what three users may do there.
 func Example() {
 	gin.SetMode(gin.TestMode)
-	folder, err := os.MkdirTemp("", "rbac")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(folder)
-	db, err := modelstest.OpenSQLite(folder + "/example.db")
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := models.Migrate(db); err != nil {
-		log.Fatal(err)
-	}
+	db, done := database()
+	defer done()
 	sessions, err := ginsession.New(db, ginsession.Config{Keys: []ginsession.Key{"an example key, which nobody must use"}})
 	if err != nil {
 		log.Fatal(err)
@@ -90,4 +81,25 @@ func Example() {
 	// admin 200 200 200 200 200
 	// true false
 	// true false
+}
+
+// database makes a database that goes with the example.
+func database() (db *gorm.DB, done func()) {
+	folder, err := os.MkdirTemp("", "rbac")
+	if err != nil {
+		log.Fatal(err)
+	}
+	db, err = modelstest.OpenSQLite(folder + "/example.db")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := models.Migrate(db); err != nil {
+		log.Fatal(err)
+	}
+	return db, func() {
+		if pool, err := db.DB(); err == nil {
+			_ = pool.Close()
+		}
+		_ = os.RemoveAll(folder)
+	}
 }
