@@ -48,10 +48,11 @@ func newSite(t testing.TB, routes guards) *site {
 	s := &site{t: t, db: modelstest.SQLite(t).Open(t), users: byID{roles: map[string]string{}}, engine: gin.New()}
 	require.NoError(t, models.MigrateSessions(s.db))
 	sessions, err := ginsession.New(s.db, ginsession.Config{
-		Keys:   []ginsession.Key{"a key that is long enough for a test"},
-		Users:  s.users,
-		Logger: slog.New(slog.DiscardHandler),
-		Now:    func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) },
+		Keys:         []ginsession.Key{"a key that is long enough for a test"},
+		Users:        s.users,
+		Logger:       slog.New(slog.DiscardHandler),
+		Now:          func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) },
+		StoreTimeout: time.Minute, // the machine may be busy
 	})
 	require.NoError(t, err)
 	s.engine.Use(sessions.Load)
@@ -389,10 +390,12 @@ func TestReplaceWhileRequestsRun(t *testing.T) {
 	way := append([]string{"first"}, slices.Repeat([]string{"way"}, 10_000)...)
 	p := newPolicy(t, policies[0])
 	s := newSite(t, guards{"/both": {p.RequireAll(append(way, "last")...)}, "/role": {p.RequireRole("mover")}})
-	var requests sync.WaitGroup
-	done := make(chan struct{})
+	var browsers []*ginsessiontest.Client
 	for i := range 4 {
-		c := s.as(fmt.Sprint(i), "mover")
+		browsers = append(browsers, s.as(fmt.Sprint(i), "mover"))
+	}
+	var requests sync.WaitGroup
+	for _, c := range browsers {
 		requests.Go(func() {
 			for range 30 {
 				if answer := c.Get("/both"); answer.StatusCode != 403 {
@@ -404,6 +407,7 @@ func TestReplaceWhileRequestsRun(t *testing.T) {
 			}
 		})
 	}
+	done := make(chan struct{})
 	go func() { requests.Wait(); close(done) }()
 	for i := 0; ; i++ {
 		if err := p.Replace(policies[i%2]); err != nil {
