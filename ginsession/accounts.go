@@ -284,7 +284,8 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, password string) err
 // ChangePassword is SetPassword for a user who gives his current one, which
 // must be right, and still be his when the new one is set: the error is
 // [ErrCredentialsInvalid] otherwise. His sessions end, except those whose ids
-// are given, such as the one he is using.
+// are given, such as the one he is using; these get a new secret at their next
+// request.
 func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password string, except ...string) error {
 	user, err := a.byID(ctx, userID)
 	if err != nil {
@@ -385,6 +386,9 @@ func (a *Accounts) change(ctx context.Context, userID string, ch change) error {
 		}
 		if ch.reason != "" {
 			if _, err := endUser(tx, event, ch.except); err != nil {
+				return nil, err
+			}
+			if err := rotateNext(tx, id, ch.except); err != nil {
 				return nil, err
 			}
 		}

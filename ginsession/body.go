@@ -10,16 +10,19 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
 // maxBody is the size of the largest body that is read.
 const maxBody = 8 << 10
 
-// credentials are the fields of a sign-in.
+// credentials are the fields of a sign-in, or of some of it.
 type credentials struct {
 	username, password string
 	remember           bool
+	token              bool   // JSON only: the token is asked for, in place of a cookie
 	next               string // forms only
 }
 
@@ -34,12 +37,13 @@ func mediaType(r *http.Request) string {
 	return t
 }
 
-// readCredentials reads a sign-in from the body, as JSON or as a form. What
-// stands in the URL counts for nothing: it is in every log. Its errors are
-// ErrMediaType, ErrRequestTooLarge and ErrRequestInvalid; with the last, what
-// could be read is returned too.
-func readCredentials(w http.ResponseWriter, r *http.Request) (credentials, error) {
-	var parse func([]byte) (credentials, error)
+// readCredentials reads some fields of a sign-in from the body, as JSON or as a form:
+// username and password are required where they are among them. What stands in the
+// URL counts for nothing: it is in every log. Its errors are ErrMediaType,
+// ErrRequestTooLarge and ErrRequestInvalid; with the last, what could be read is
+// returned too.
+func readCredentials(w http.ResponseWriter, r *http.Request, fields ...string) (credentials, error) {
+	var parse func([]byte, []string) (credentials, error)
 	switch mediaType(r) {
 	case typeJSON:
 		parse = parseJSON
@@ -59,10 +63,10 @@ func readCredentials(w http.ResponseWriter, r *http.Request) (credentials, error
 	if !utf8.Valid(body) {
 		return credentials{}, invalid("body: must be UTF-8")
 	}
-	in, err := parse(body)
+	in, err := parse(body, fields)
 	switch {
 	case err != nil:
-	case in.username == "":
+	case in.username == "" && slices.Contains(fields, "username"):
 		err = invalid("username: is required")
 	case in.password == "":
 		err = invalid("password: is required")
@@ -73,7 +77,7 @@ func readCredentials(w http.ResponseWriter, r *http.Request) (credentials, error
 // parseJSON reads one flat object. It takes the tokens one by one, because
 // decoding into a struct would let pass a name that is there twice, a name in
 // another case, and whatever comes after the object.
-func parseJSON(body []byte) (credentials, error) {
+func parseJSON(body []byte, fields []string) (credentials, error) {
 	var in credentials
 	object := invalid("body: must be one JSON object")
 	tokens := json.NewDecoder(bytes.NewReader(body))
@@ -96,6 +100,9 @@ func parseJSON(body []byte) (credentials, error) {
 		}
 		seen[field] = true
 		ok := false
+		if field == "next" || !slices.Contains(fields, field) {
+			return in, invalid("body: has a field other than " + strings.Join(slices.DeleteFunc(slices.Clone(fields), isNext), ", "))
+		}
 		switch field {
 		case "username":
 			in.username, ok = value.(string)
@@ -103,8 +110,8 @@ func parseJSON(body []byte) (credentials, error) {
 			in.password, ok = value.(string)
 		case "remember":
 			in.remember, ok = value.(bool)
-		default:
-			return in, invalid("body: has a field other than username, password and remember")
+		case "token":
+			in.token, ok = value.(bool)
 		}
 		if !ok {
 			return in, invalid(field + ": is of the wrong type")
@@ -121,7 +128,7 @@ func parseJSON(body []byte) (credentials, error) {
 
 // parseForm reads the fields of an HTML form. Fields of other names are the
 // page's own business.
-func parseForm(body []byte) (credentials, error) {
+func parseForm(body []byte, fields []string) (credentials, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		return credentials{}, invalid("body: must be a URL-encoded form")
@@ -131,7 +138,7 @@ func parseForm(body []byte) (credentials, error) {
 		password: form.Get("password"),
 		next:     localPath(form.Get("next")),
 	}
-	for _, name := range []string{"username", "password", "remember", "next"} {
+	for _, name := range fields {
 		if len(form[name]) > 1 {
 			return in, invalid(name + ": must be there once")
 		}
@@ -148,6 +155,8 @@ func parseForm(body []byte) (credentials, error) {
 	}
 	return in, nil
 }
+
+func isNext(field string) bool { return field == "next" }
 
 // invalid is the error of a bad request. text names the field and says what was
 // expected; it is shown to the client.

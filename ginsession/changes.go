@@ -111,18 +111,25 @@ func (f *feed) start(ctx context.Context, began time.Time) error {
 	}
 	f.began, f.heard, f.ready = began, nil, false
 	f.readings = []reading{{time.Now(), last}}
+	f.m.watchers.concerned(models.Event{}) // what happened before is not heard
 	return nil
 }
 
-// changed forgets what an event says is no longer as it was.
-func (m *Manager) changed(event models.Event) {
+// changed forgets what an event says is no longer as it was. It returns those who
+// watch a session that the event concerns; Run looks them up when it has read all.
+func (m *Manager) changed(event models.Event) []*watcher {
+	if changesNothing(event.Name) {
+		return nil
+	}
 	switch {
-	case changesNothing(event.Name):
 	case event.SessionID != "":
 		m.live.changed(event.SessionID)
-	default:
+	case event.UserID != "":
 		m.live.changed(event.UserID)
+	default:
+		m.live.forget()
 	}
+	return m.watchers.concerned(event)
 }
 
 // follows reports whether at the instant t this process knows what the others

@@ -43,7 +43,11 @@ func networkOf(address netip.Addr, bits int) string {
 
 // clientOf says where a request comes from, as far as that is kept.
 func (m *Manager) clientOf(c *gin.Context) client {
-	return client{ip: m.cfg.Addresses.text(addressOf(c)), agent: printable(c.Request.UserAgent(), 256)}
+	by := client{ip: m.cfg.Addresses.text(addressOf(c)), agent: printable(c.Request.UserAgent(), 256)}
+	if v := m.visitOf(c); v != nil && v.found != nil { // what is known is nobody's in another's name
+		by.actor = v.found.row.Actor
+	}
+	return by
 }
 
 // addressOf returns the address of the client, invalid if it is not known. It is

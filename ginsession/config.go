@@ -32,6 +32,7 @@ const (
 	DefaultKeepEvents       = 90 * 24 * time.Hour
 	DefaultAudience         = "ginsession"
 	DefaultMinPassword      = 15
+	DefaultMaxSessions      = 20
 )
 
 const (
@@ -77,6 +78,41 @@ type Config struct {
 	// A session opened with "remember" lasts until then.
 	// Defaults to 30 days. At least MaxAge, at most 400 days.
 	AbsoluteTimeout time.Duration
+
+	// MaxSessions is how many sessions a user may have at a time. One more, and the
+	// one that was not used for longest ends; which that is, is known to two minutes.
+	// Sign-ins at the same instant, on whatever nodes, do not pass it together.
+	// Defaults to 20. No limit if it is negative.
+	MaxSessions int
+
+	// MaxSessionsOf says it of each user, in the place of MaxSessions; there is no
+	// limit for a user of whom it says 0 or less.
+	// Defaults to none: MaxSessions holds for all.
+	MaxSessionsOf func(user Identity) int
+
+	// RefuseOverLimit refuses a sign-in that would pass the limit, with
+	// [ErrSessionLimit], and lets the user's sessions be.
+	// Defaults to false.
+	RefuseOverLimit bool
+
+	// MayImpersonate says whether a user may be signed in as another one. It should
+	// not let anybody have a higher role than his own:
+	//
+	//	func(actor, user ginsession.Identity) bool {
+	//		return actor.Role == "admin" && policy.Includes(actor.Role, user.Role)
+	//	}
+	//
+	// It is asked when that begins, and at each request while it lasts, because roles
+	// change. See [Manager.Impersonate]. It must be safe for concurrent use.
+	// Defaults to none: nobody may.
+	MayImpersonate func(actor, user Identity) bool
+
+	// Bearer lets clients that are no browsers send the token as "Authorization:
+	// Bearer" (RFC 6750) where no cookie came. They get it in the answer to a sign-in
+	// with "token":true, without a cookie, and another one in the answer to each
+	// refresh, for which they must ask themselves.
+	// Defaults to false: only the cookie counts.
+	Bearer bool
 
 	// CookieName is the name of the cookie, to which the prefix __Host- is added.
 	// Defaults to DefaultCookieName.
@@ -219,6 +255,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MinPassword == 0 {
 		c.MinPassword = DefaultMinPassword
+	}
+	if c.MaxSessions == 0 {
+		c.MaxSessions = DefaultMaxSessions
 	}
 	if c.StoreTimeout == 0 {
 		c.StoreTimeout = DefaultStoreTimeout

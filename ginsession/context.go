@@ -28,6 +28,8 @@ type visit struct {
 	cookie  bool        // one came
 	loaded  bool        // Load has run
 	raw     string      // the token that came
+	bearer  bool        // in Authorization
+	issued  string      // a new one for the answer, if it goes into no cookie
 
 	// If err is nil, at least one of the next two has the session. What is known
 	// will do; what was found in the row has all that is needed to change it.

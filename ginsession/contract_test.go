@@ -151,7 +151,7 @@ func TestStatusAnswers(t *testing.T) {
 		r = c.Get("/session")
 		require.Equal(t, http.StatusOK, r.StatusCode)
 		require.Equal(t, `{"isAuthenticated":false,"isExpired":true,"remainingTime":0,"serverTime":"2000-01-02T00:00:00Z",`+
-			`"reason":"SESSION_EXPIRED","user":null,"session":null}`, r.Text)
+			`"reason":"SESSION_EXPIRED","endReason":"expired","user":null,"session":null}`, r.Text)
 		require.Empty(t, r.Header["Set-Cookie"])
 
 		c.Header.Set("Cookie", cookieName+"=junk")

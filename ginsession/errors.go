@@ -31,11 +31,19 @@ const (
 	ErrRoleRequired Code = "ROLE_REQUIRED"
 	// Signed in, but with a role that does not have the permission. 403.
 	ErrPermissionRequired Code = "PERMISSION_REQUIRED"
+	// Signed in, but the last proof of who the user is was too long ago. 403.
+	ErrReauthRequired Code = "REAUTH_REQUIRED"
+	// Not to be done in the name of another. 403.
+	ErrImpersonation Code = "IMPERSONATION_FORBIDDEN"
+	// The user has as many sessions as he may, and none is to go for a new one. 403.
+	ErrSessionLimit Code = "SESSION_LIMIT"
 	// The request was made by a page of another origin. 403.
 	ErrCrossOrigin Code = "CROSS_ORIGIN"
 
 	// The request does not have the form it should have. 400.
 	ErrRequestInvalid Code = "REQUEST_INVALID"
+	// The user has no such session. 404.
+	ErrNoSuchSession Code = "NO_SUCH_SESSION"
 	// No such user. 404.
 	ErrUserNotFound Code = "USER_NOT_FOUND"
 	// The handler does not answer this method. 405.
@@ -87,10 +95,18 @@ func (c Code) answer() (status int, message string) {
 		return http.StatusForbidden, "Your role does not allow this."
 	case ErrPermissionRequired:
 		return http.StatusForbidden, "Your role does not permit this."
+	case ErrReauthRequired:
+		return http.StatusForbidden, "Confirm first that it is you."
+	case ErrImpersonation:
+		return http.StatusForbidden, "This is not to be done in the name of another."
+	case ErrSessionLimit:
+		return http.StatusForbidden, "You are signed in on too many devices. Sign out on one of them first."
 	case ErrCrossOrigin:
 		return http.StatusForbidden, "The request came from another site."
 	case ErrRequestInvalid:
 		return http.StatusBadRequest, "The request is not valid."
+	case ErrNoSuchSession:
+		return http.StatusNotFound, "There is no such session."
 	case ErrUserNotFound:
 		return http.StatusNotFound, "There is no such user."
 	case ErrMethodNotAllowed:
@@ -119,6 +135,9 @@ type Error struct {
 	// RetryAfter is how long to wait before another try; zero where waiting does
 	// not help.
 	RetryAfter time.Duration
+
+	// Reason is why the session was ended that the request came with, if it was.
+	Reason Reason
 
 	// Err is the cause, for the log. Clients see it with three codes only: with
 	// ErrRequestInvalid it names the field and what was expected of it; with

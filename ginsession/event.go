@@ -4,6 +4,7 @@
 package ginsession
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,7 @@ const (
 	eventUserCreated    = "user_created"
 	eventUserUpdated    = "user_updated"
 	eventUserDeleted    = "user_deleted"
+	eventSessionLimit   = "excess_sessions_exceeded"
 	eventNewDevice      = "authn_login_newdevice" // changes nothing, but is written with session_created
 
 	// These change nothing. They are in the table within a second: see owed.
@@ -59,7 +61,7 @@ func weight(name string) (slog.Level, string) {
 	switch name {
 	case eventTokenReuse, eventPasswordFailed, eventLoginLocked, eventUnavailable:
 		return slog.LevelError, outcomeFailure
-	case eventLoginFailed, eventLoginFailedMax, eventDenied,
+	case eventLoginFailed, eventLoginFailedMax, eventDenied, eventSessionLimit,
 		eventTokenInvalid, eventCookieConflict, eventCrossOrigin, eventRateLimited:
 		return slog.LevelWarn, outcomeFailure
 	case eventUseAfterEnd: // every page that was left open does this
@@ -83,12 +85,15 @@ func changesNothing(name string) bool {
 
 // client is where a request comes from: the address of the client, if it is kept,
 // and the first 256 characters of the user agent.
-type client struct{ ip, agent string }
+type client struct {
+	ip, agent string
+	actor     models.Exact // who is signed in as the user, where that is another
+}
 
 // event makes a row. session is empty for what concerns all sessions of a user.
 func (by client) event(name string, session, user models.Exact, reason Reason, now time.Time) models.Event {
 	_, outcome := weight(name)
-	return models.Event{
+	e := models.Event{
 		At:        models.At(now),
 		Name:      name,
 		SessionID: session,
@@ -98,17 +103,18 @@ func (by client) event(name string, session, user models.Exact, reason Reason, n
 		IPAddress: by.ip,
 		UserAgent: by.agent,
 	}
+	if by.actor != user {
+		e.Actor = by.actor
+	}
+	return e
 }
 
 // eventIn makes the row of something that is done by whoever is signed in where
 // ctx comes from, if anybody is.
 func eventIn(ctx context.Context, name string, session, user models.Exact, reason Reason, now time.Time) models.Event {
-	s, ok := FromContext(ctx)
-	e := client{s.IPAddress, s.UserAgent}.event(name, session, user, reason, now)
-	if actor := models.Exact(s.User.UserID); ok && actor != user {
-		e.Actor = actor
-	}
-	return e
+	s, _ := FromContext(ctx)
+	by := client{s.IPAddress, s.UserAgent, models.Exact(cmp.Or(s.Actor.UserID, s.User.UserID))}
+	return by.event(name, session, user, reason, now)
 }
 
 // tell tells of an event that has come true in the log, where it is one line

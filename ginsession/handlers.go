@@ -16,13 +16,18 @@ import (
 	"github.com/ginsession/gin-session/models"
 )
 
-// Routes mounts the handlers under g: POST login, POST logout, GET session and
-// POST session/refresh.
+// Routes mounts the handlers under g: POST login, POST logout, GET session, POST
+// session/refresh, POST session/reauthenticate, GET sessions, DELETE sessions/:id and
+// DELETE sessions.
 func (m *Manager) Routes(g gin.IRoutes) {
 	g.POST("/login", m.Login)
 	g.POST("/logout", m.Logout)
 	g.GET("/session", m.Status)
 	g.POST("/session/refresh", m.Refresh)
+	g.POST("/session/reauthenticate", m.Reauthenticate)
+	g.GET("/sessions", m.List)
+	g.DELETE("/sessions/:id", m.Revoke)
+	g.DELETE("/sessions", m.RevokeOthers)
 }
 
 // Login is a gin.HandlerFunc that signs a user in. It reads username, password
@@ -37,13 +42,22 @@ func (m *Manager) Login(c *gin.Context) {
 		return
 	}
 	form := mediaType(c.Request) == typeForm
-	in, err := readCredentials(c.Writer, c.Request)
+	fields := []string{"username", "password", "remember", "next"}
+	if m.cfg.Bearer {
+		fields = append(fields, "token")
+	}
+	in, err := readCredentials(c.Writer, c.Request, fields...)
 	if err == nil && v.fault() {
 		err = v.err // nobody could be signed in: see Open
 	}
 	var user Identity
 	if err == nil {
 		user, err = m.authenticate(c, v.now(), in.username, in.password)
+	}
+	if err == nil && in.token {
+		next := *v
+		next.bearer = true
+		next.put(c)
 	}
 	var s Session
 	if err == nil {
@@ -57,7 +71,17 @@ func (m *Manager) Login(c *gin.Context) {
 		m.redirect(c, in.next, "/")
 		return
 	}
-	writeJSON(c, http.StatusOK, m.status(s, v.now()))
+	m.writeStatus(c, s, v.now())
+}
+
+// writeStatus answers with the status of a session, and with its token, if the
+// client was given a new one that is in no cookie.
+func (m *Manager) writeStatus(c *gin.Context, s Session, now time.Time) {
+	st := m.status(s, now)
+	if v := m.visitOf(c); v != nil && v.bearer {
+		st.Token = v.issued
+	}
+	writeJSON(c, http.StatusOK, st)
 }
 
 func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, err error) {
@@ -75,10 +99,7 @@ func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, 
 func (m *Manager) authenticate(c *gin.Context, now time.Time, login, password string) (Identity, error) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), 3*m.cfg.StoreTimeout+hashWait)
 	defer cancel()
-	a := attempt{
-		account: accountOfName(login), device: m.deviceOf(c.Request.Header), source: addressOf(c),
-		by: m.clientOf(c), at: now, failed: eventLoginFailed,
-	}
+	a := m.attempt(c, login, now)
 	if m.cfg.Users == nil {
 		user, err := m.accounts.authenticate(ctx, login, password, a)
 		if err == nil {
@@ -129,12 +150,17 @@ func (m *Manager) Logout(c *gin.Context) {
 		return
 	}
 	if mediaType(c.Request) == typeForm {
-		body, _ := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
-		form, _ := url.ParseQuery(string(body)) // nothing in it can keep anybody signed in
-		m.redirect(c, localPath(form.Get("next")), m.cfg.LoginURL)
+		m.redirect(c, formNext(c), m.cfg.LoginURL)
 		return
 	}
 	writeJSON(c, http.StatusOK, nobody(stamp(ErrSessionNotFound, v.now()), false, v.now()))
+}
+
+// formNext returns the field "next" of a form, of which nothing else matters.
+func formNext(c *gin.Context) string {
+	body, _ := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+	form, _ := url.ParseQuery(string(body))
+	return localPath(form.Get("next"))
 }
 
 // Status is a gin.HandlerFunc that tells how the session stands. The answer is
@@ -167,7 +193,7 @@ func (m *Manager) Refresh(c *gin.Context) {
 		m.refuse(c, stamp(err, v.now()))
 		return
 	}
-	writeJSON(c, http.StatusOK, m.status(s, v.now()))
+	m.writeStatus(c, s, v.now())
 }
 
 // begin is how each handler begins: with the right method, from the right
@@ -224,19 +250,28 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 	}
 	device := m.deviceOf(c.Request.Header)
 	known := m.knows(device, accountOfUser(models.Exact(user.UserID)))
-	f, raw, err := m.open(c.Request.Context(), user, remember, known, v.name(), v.now(), m.clientOf(c))
+	in := signIn{user: user, remember: remember, known: known || v.bearer, old: v.name()}
+	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
-	next := *v
-	next.raw, next.known, next.found, next.err = raw, nil, &f, nil
-	next.put(c)
-	m.setCookie(c, raw, &next)
-	m.setDevice(c.Writer.Header(), device, user, v.now())
-	return next.session(), nil
+	s := m.enter(c, *v, f, raw)
+	if !v.bearer {
+		m.setDevice(c.Writer.Header(), device, user, v.now())
+	}
+	return s, nil
 }
 
-// End ends the session of the request, if it has one, and deletes the cookie.
+// enter makes f the session of the request, and gives the client its token.
+func (m *Manager) enter(c *gin.Context, v visit, f found, raw string) Session {
+	v.raw, v.known, v.found, v.err = raw, nil, &f, nil
+	m.give(c, raw, &v)
+	v.put(c)
+	return v.session()
+}
+
+// End ends the session of the request, if it has one, and deletes the cookie. If it
+// is of somebody who is signed in as another, his own ends too.
 // The error is [ErrStoreUnavailable] if the database does not answer. Then this
 // process refuses the session from now on, others may not, and [Manager.Run] ends
 // it as soon as the database is back.
@@ -245,6 +280,10 @@ func (m *Manager) End(c *gin.Context) error {
 	var err error
 	if old := v.name(); old != (name{}) {
 		err = m.end(c.Request.Context(), old, v.now(), m.clientOf(c))
+		if err == nil && v.found != nil && v.found.row.Actor != "" { // and his own
+			own := name{v.found.row.OriginID, v.found.row.Actor}
+			err = m.end(c.Request.Context(), own, v.now(), m.clientOf(c))
+		}
 	} else if v.fault() {
 		err = v.err
 	}
@@ -254,7 +293,9 @@ func (m *Manager) End(c *gin.Context) error {
 	next := *v
 	next.raw, next.known, next.found, next.err = "", nil, nil, ErrSessionNotFound
 	next.put(c)
-	m.cookie.remove(c.Writer.Header())
+	if !v.bearer {
+		m.cookie.remove(c.Writer.Header())
+	}
 	if err != nil {
 		return stamp(err, v.now())
 	}

@@ -74,7 +74,7 @@ func TestStatementsOfAKnownSession(t *testing.T) {
 			{"login", func(c *ginsessiontest.Client) { c.PostJSON("/login", gin.H{"username": "ada", "password": password}) },
 				[]string{"SELECT", begin, "INSERT INTO login_attempts", "SELECT", commit, // counted
 					begin, "DELETE FROM login_attempts", commit, // forgiven
-					begin, "UPDATE users", upd, "INSERT INTO sessions", event, commit}},
+					begin, "UPDATE users", upd, "SELECT", "INSERT INTO sessions", event, commit}},
 		} {
 			c := a.signIn("ada")
 			c.Get("/me")

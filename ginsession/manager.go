@@ -33,6 +33,7 @@ type Manager struct {
 	handlers     []uintptr // see answers
 
 	live     *live
+	watchers *watchers
 	activity *activity
 	owed     *owed
 	running  atomic.Bool               // Run
@@ -60,11 +61,12 @@ func New(db *gorm.DB, cfg Config) (*Manager, error) {
 		deviceCookie: newCookie(cfg.CookieName+"-device", cfg.Insecure),
 		origins:      origins,
 		live:         newLive(cfg.LiveSessions),
+		watchers:     newWatchers(),
 		activity:     newActivity(cfg.LiveSessions),
 		owed:         newOwed(),
 	}
 	var err error
-	if m.store, err = newStore(db, cfg.StoreTimeout, cfg.Users == nil, m.changed); err != nil {
+	if m.store, err = newStore(db, cfg.StoreTimeout, cfg.Users == nil, m.changedHere); err != nil {
 		return nil, fmt.Errorf("ginsession: %w", err)
 	}
 	m.accounts = newAccounts(m)
@@ -90,6 +92,7 @@ type found struct {
 	row    models.Session // zero if there is none
 	place  place          // of the secret in the claims
 	user   Identity
+	actor  Identity // who is signed in as user, where that is another
 
 	// accessed is the last access as far as this process knows. That of the row may
 	// be behind, see activity.
@@ -143,6 +146,9 @@ func (m *Manager) restsUntil(f found) time.Time {
 	if f.place != current || f.unseen() || f.claims.Retired || behind || f.row.RoleMark != roleMark(f.user.Role) {
 		return time.Time{}
 	}
+	if f.row.Actor != "" {
+		return time.Time{} // hangs on another session and another user too
+	}
 	until, _ := m.ends(f)
 	if due := m.refreshAt(f.row); !due.IsZero() && due.Before(until) {
 		until = due
@@ -169,14 +175,8 @@ func (m *Manager) lookUp(ctx context.Context, claims token.Claims, now time.Time
 		place:    placeOf(rec.Session, claims.Secret, now),
 		accessed: max(rec.LastAccessed, m.activity.last(rec.ID)),
 	}
-	if !rec.EndedAt.IsZero() {
-		return f, Reason(rec.EndReason).code()
-	}
-	if !sound(rec.Session) {
-		return f, ErrSessionInvalid
-	}
-	if end, _ := m.ends(f); !now.Before(end) {
-		return f, ErrSessionExpired
+	if err := m.over(f, now); err != nil {
+		return f, err
 	}
 	// The token expires before the row if it is older than the last renewal. It
 	// passes while the answer with the newer one may still be on its way.
@@ -186,8 +186,31 @@ func (m *Manager) lookUp(ctx context.Context, claims token.Claims, now time.Time
 	if f.place == unknown {
 		return f, ErrSessionInvalid
 	}
-	f.user, err = m.identity(ctx, rec)
+	if f.user, err = m.identity(ctx, rec); err == nil && rec.Actor != "" {
+		f.actor, err = m.actorOf(ctx, f, now)
+	}
 	return f, err
+}
+
+// over says why the session of a row is over, if it is. Only who has its secret is
+// told the reason.
+func (m *Manager) over(f found, now time.Time) error {
+	over := &Error{}
+	switch end, reason := m.ends(f); {
+	case !f.row.EndedAt.IsZero():
+		over.Reason = Reason(f.row.EndReason)
+		over.Code = over.Reason.code()
+	case !sound(f.row):
+		over.Code = ErrSessionInvalid
+	case !now.Before(end):
+		over.Code, over.Reason = ErrSessionExpired, reason
+	default:
+		return nil
+	}
+	if f.place == unknown {
+		over.Reason = ""
+	}
+	return over
 }
 
 // sound reports whether a row of a session that has not ended can be one that we
@@ -365,7 +388,13 @@ func (m *Manager) renew(ctx context.Context, f found, now time.Time, by client) 
 	next.RenewedAt, next.LastAccessed = models.At(now), models.At(now)
 	next.IPAddress, next.UserAgent = by.ip, by.agent
 
-	event := by.event(eventSessionRenewed, f.row.ID, f.row.UserID, "", now)
+	return m.replace(ctx, f, next, secret, "", now, by)
+}
+
+// replace writes a renewal. If another request was quicker, the row decides, and
+// there is no token.
+func (m *Manager) replace(ctx context.Context, f found, next models.Session, secret string, reason Reason, now time.Time, by client) (found, string, error) {
+	event := by.event(eventSessionRenewed, f.row.ID, f.row.UserID, reason, now)
 	won, err := m.store.renew(ctx, f.row, next, event)
 	if err != nil {
 		return found{}, "", err
@@ -380,6 +409,24 @@ func (m *Manager) renew(ctx context.Context, f found, now time.Time, by client) 
 	}
 	f.row, f.accessed, f.known = next, next.LastAccessed, nil
 	return m.sign(f, secret, now)
+}
+
+// confirm gives the session a new secret, and all the time of a new one, because
+// its user has just proved who he is. It does nothing, and there is no token, if the
+// secret cannot be replaced now.
+func (m *Manager) confirm(ctx context.Context, f found, now time.Time, by client) (found, string, error) {
+	if !m.rotatable(f, now) {
+		return f, "", nil
+	}
+	next := f.row
+	secret := rotate(&next, f.present())
+	absolute := m.cfg.absoluteEnd(now)
+	next.RoleMark = roleMark(f.user.Role)
+	next.AuthenticatedAt, next.AbsoluteExpiresAt = models.At(now), models.At(absolute)
+	next.ExpiresAt = models.At(m.cfg.expiry(now, absolute, next.Remember))
+	next.RenewedAt, next.LastAccessed = models.At(now), models.At(now)
+	next.IPAddress, next.UserAgent = by.ip, by.agent
+	return m.replace(ctx, f, next, secret, reasonConfirmed, now, by)
 }
 
 // alive reports whether the token has led to a session that was not ended.
@@ -418,10 +465,21 @@ func (m *Manager) reuse(ctx context.Context, f found, now time.Time, by client) 
 // A name is how a session is called in rows and events. The zero name is none.
 type name struct{ session, user models.Exact }
 
-// open makes a session for user and ends the one it takes the place of, if any.
-// known says that he has signed in on this device before. It returns the session and
-// the token of its cookie.
-func (m *Manager) open(ctx context.Context, user Identity, remember, known bool, old name, now time.Time, by client) (found, string, error) {
+// A signIn is a session to be opened.
+type signIn struct {
+	user     Identity
+	remember bool
+	known    bool // he has signed in on this device before
+	old      name // the session that this one takes the place of, if any
+
+	actor  Identity       // who signs in as user, where that is another
+	origin models.Session // and his own session
+}
+
+// open makes a session and ends the one it takes the place of. It returns the
+// session and the token of its cookie.
+func (m *Manager) open(ctx context.Context, in signIn, now time.Time, by client) (found, string, error) {
+	user := in.user
 	if !isID(user.UserID) {
 		return found{}, "", errors.New("the UserID of the identity must be text of 1 to 255 bytes")
 	}
@@ -432,17 +490,23 @@ func (m *Manager) open(ctx context.Context, user Identity, remember, known bool,
 		UserID:            models.Exact(user.UserID),
 		SecretHash:        hashSecret(secret),
 		RoleMark:          roleMark(user.Role),
-		Remember:          remember,
+		Remember:          in.remember,
 		CreatedAt:         models.At(now),
 		AuthenticatedAt:   models.At(now),
 		LastAccessed:      models.At(now),
 		RenewedAt:         models.At(now),
-		ExpiresAt:         models.At(m.cfg.expiry(now, absolute, remember)),
+		ExpiresAt:         models.At(m.cfg.expiry(now, absolute, in.remember)),
 		AbsoluteExpiresAt: models.At(absolute),
 		IPAddress:         by.ip,
 		UserAgent:         by.agent,
 	}
-	f, raw, err := m.sign(found{row: row, user: user, accessed: row.LastAccessed}, secret, now)
+	if in.actor.UserID != "" {
+		row.Actor, row.OriginID = models.Exact(in.actor.UserID), in.origin.ID
+		row.ExpiresAt = min(row.ExpiresAt, in.origin.ExpiresAt, models.At(now.Add(impersonationAge).Truncate(time.Second)))
+		row.AbsoluteExpiresAt = row.ExpiresAt
+		by.actor = row.Actor
+	}
+	f, raw, err := m.sign(found{row: row, user: user, actor: in.actor, accessed: row.LastAccessed}, secret, now)
 	if err != nil {
 		return found{}, "", err
 	}
@@ -452,22 +516,42 @@ func (m *Manager) open(ctx context.Context, user Identity, remember, known bool,
 		epoch:   user.epoch,
 		created: []models.Event{by.event(eventSessionCreated, row.ID, row.UserID, "", now)},
 	}
-	if !known {
+	if !in.known {
 		o.created = append(o.created, by.event(eventNewDevice, row.ID, row.UserID, "", now))
 	}
-	if old != (name{}) {
-		o.ended = by.event(eventSessionLogout, old.session, old.user, ReasonLogout, now)
+	if in.old != (name{}) {
+		o.ended = by.event(eventSessionLogout, in.old.session, in.old.user, ReasonLogout, now)
 	}
-	if err := m.store.open(ctx, o); err != nil {
+	if row.Actor == "" {
+		o.limit = m.limitOf(user, by, now)
+	}
+	over, err := m.store.open(ctx, o)
+	if err != nil {
+		if errors.Is(err, ErrSessionLimit) {
+			m.record(ctx, by.event(eventSessionLimit, "", row.UserID, Reason(ErrSessionLimit), now))
+		}
 		return found{}, "", err
 	}
-	for _, event := range o.created {
+	for _, event := range append(o.created, over...) {
 		m.tell(ctx, event)
 	}
-	if o.account {
+	if o.account && row.Actor == "" {
 		f.user.LastLogin = now
 	}
 	return f, raw, nil
+}
+
+// limitOf is how many sessions a user may have, and what happens to one too many.
+func (m *Manager) limitOf(user Identity, by client, now time.Time) limit {
+	l := limit{most: m.cfg.MaxSessions, refuse: m.cfg.RefuseOverLimit}
+	if m.cfg.MaxSessionsOf != nil {
+		l.most = m.cfg.MaxSessionsOf(user)
+	}
+	if m.cfg.IdleTimeout > 0 { // a row may be behind by a little more than two minutes: see activity
+		l.usedSince = models.At(now.Add(-m.cfg.IdleTimeout - 3*activityInterval))
+	}
+	l.ended = by.event(eventSessionLimit, "", models.Exact(user.UserID), ReasonLimit, now)
+	return l
 }
 
 // end ends a session because its user signs out.
@@ -491,7 +575,7 @@ func (m *Manager) endOwed(raw string, now time.Time, by client) {
 	if !m.owed.logout(models.Exact(claims.SessionID), logout{now, by, until}, now) {
 		m.cfg.Logger.Error("ginsession: a logout is lost: the database does not answer, and too many wait for it", "session", claims.SessionID)
 	}
-	m.live.changed(models.Exact(claims.SessionID))
+	m.changedHere(models.Event{Name: eventSessionLogout, SessionID: models.Exact(claims.SessionID)})
 }
 
 // sign makes the token of a new cookie for f, which expires with its row.

@@ -66,6 +66,9 @@ func (m *Manager) Load(c *gin.Context) {
 // what comes over it is not checked again, and browsers let any page open one.
 func (m *Manager) sameOrigin(c *gin.Context) bool {
 	r := c.Request
+	if v := m.visitOf(c); v != nil && v.bearer || m.bearerOf(r) != "" {
+		return true // no page of another origin can send that
+	}
 	if r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		post := *r
 		post.Method = http.MethodPost
@@ -110,7 +113,13 @@ func (m *Manager) meet(c *gin.Context) *visit {
 	v.cookie = count > 0
 	switch count {
 	case 0:
-		v.err = ErrSessionNotFound
+		if raw = m.bearerOf(c.Request); raw == "" {
+			v.err = ErrSessionNotFound
+			break
+		}
+		delete(c.Request.Header, "Authorization")
+		v.bearer, v.cookie = true, true
+		fallthrough
 	case 1:
 		v.raw = raw
 		if rest, ok := m.keys.Current(raw); ok && v.follows {
@@ -125,6 +134,19 @@ func (m *Manager) meet(c *gin.Context) *visit {
 		m.tell(c.Request.Context(), m.clientOf(c).event(eventCookieConflict, "", "", "", v.now()))
 	}
 	return v
+}
+
+// bearerOf returns the token of a request that has it in Authorization, if that is
+// how tokens may be sent, and there is no cookie. A token of others is left alone.
+func (m *Manager) bearerOf(r *http.Request) string {
+	if !m.cfg.Bearer || len(r.Header["Authorization"]) != 1 {
+		return ""
+	}
+	scheme, raw, _ := strings.Cut(r.Header["Authorization"][0], " ")
+	if _, count := m.cookie.read(r.Header); count > 0 || !strings.EqualFold(scheme, "Bearer") || !m.keys.Ours(raw) {
+		return ""
+	}
+	return raw
 }
 
 // read finds the session of a visit, which has not been put yet, by its row.
@@ -163,14 +185,19 @@ func (m *Manager) active(c *gin.Context, v *visit, force bool) {
 		return
 	}
 	ctx, by := c.Request.Context(), m.clientOf(c)
+	by.actor = v.found.row.Actor
 	switch {
+	case v.err == nil && v.bearer && !force:
+		f := *v.found // its client asks for a refresh by itself
+		v.err = m.access(ctx, &f, v.now(), by)
+		v.found = &f
 	case !v.found.row.EndedAt.IsZero():
 		m.tell(ctx, by.event(eventUseAfterEnd, v.found.row.ID, v.found.row.UserID, Reason(v.found.row.EndReason), v.now()))
 	case v.err == nil:
 		f, raw, err := m.keep(ctx, *v.found, force, v.now(), by)
 		v.known, v.found, v.err = f.known, &f, err
 		if raw != "" && err == nil {
-			m.setCookie(c, raw, v)
+			m.give(c, raw, v)
 		}
 	case errors.Is(v.err, ErrSessionExpired):
 		if err := m.expire(ctx, *v.found, v.now(), by); err != nil {
@@ -183,8 +210,13 @@ func (m *Manager) active(c *gin.Context, v *visit, force bool) {
 	}
 }
 
-// setCookie writes the cookie with a token of the session that v has found.
-func (m *Manager) setCookie(c *gin.Context, raw string, v *visit) {
+// give gives the client a token of the session that v has found, which has not been
+// put yet: in the cookie, or else for the answer.
+func (m *Manager) give(c *gin.Context, raw string, v *visit) {
+	if v.bearer {
+		v.issued = raw
+		return
+	}
 	row := v.found.row
 	m.cookie.set(c.Writer.Header(), raw, row.Remember, v.now(), row.ExpiresAt.Time())
 }
@@ -212,7 +244,7 @@ func (m *Manager) answers(c *gin.Context) bool {
 }
 
 func (m *Manager) handlerCodes() []uintptr {
-	return []uintptr{codeOf(m.Login), codeOf(m.Logout), codeOf(m.Status), codeOf(m.Refresh)}
+	return []uintptr{codeOf(m.Login), codeOf(m.Logout), codeOf(m.Status), codeOf(m.Refresh), codeOf(m.Reauthenticate)}
 }
 
 func codeOf(h gin.HandlerFunc) uintptr { return reflect.ValueOf(h).Pointer() }

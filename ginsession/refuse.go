@@ -60,6 +60,7 @@ func WriteError(c *gin.Context, err *Error) {
 		Code      Code      `json:"code"`
 		Message   string    `json:"message"`
 		Timestamp time.Time `json:"timestamp"`
+		EndReason Reason    `json:"endReason,omitempty"`
 	}
 	status := err.Code.Status()
 	if status == http.StatusUnauthorized {
@@ -70,7 +71,7 @@ func WriteError(c *gin.Context, err *Error) {
 	if err.RetryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(err.RetryAfter.Seconds()))))
 	}
-	writeJSON(c, status, gin.H{"error": body{err.Code, err.Message(), err.Time}})
+	writeJSON(c, status, gin.H{"error": body{err.Code, err.Message(), err.Time, err.Reason}})
 }
 
 // writeJSON is how every body of this package is sent.

@@ -6,6 +6,7 @@ package ginsession
 import (
 	"context"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,13 +17,11 @@ import (
 
 // RevokeSession ends the session with a public id, also one that has run out
 // unseen. The reason is kept with it, text of at most 32 bytes; if it is empty, it
-// is [ReasonRevoked]. The error is [ErrSessionNotFound] if there is no such session
+// is [ReasonRevoked], or [ReasonAdmin] where ctx is that of a request of another user.
+// The error is [ErrSessionNotFound] if there is no such session
 // or it was ended before, [ErrRequestInvalid] or [ErrStoreUnavailable].
 func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) error {
 	now := m.now()
-	if reason == "" {
-		reason = ReasonRevoked
-	}
 	if len(reason) > 32 || !utf8.ValidString(string(reason)) || strings.ContainsFunc(string(reason), unicode.IsControl) {
 		return stamp(invalid("reason: must be text of at most 32 bytes without control characters"), now)
 	}
@@ -36,7 +35,10 @@ func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) e
 	if err != nil {
 		return stamp(err, now)
 	}
-	event := eventIn(ctx, eventRevoked, rec.ID, rec.UserID, reason, now)
+	event := revocation(ctx, rec.ID, rec.UserID, now)
+	if reason != "" {
+		event.Reason = string(reason)
+	}
 	ended, err := m.store.end(ctx, event, "")
 	if err == nil && !ended {
 		err = ErrSessionNotFound
@@ -52,8 +54,41 @@ func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) e
 // given, and returns how many it ended: also such as had run out unseen. The error
 // is [ErrStoreUnavailable].
 func (m *Manager) RevokeUser(ctx context.Context, userID string, except ...string) (int, error) {
-	return m.concernsUser(ctx, userID, eventRevoked, ReasonRevoked, except)
+	now := m.now()
+	return m.concernsUser(ctx, revocation(ctx, "", models.Exact(userID), now), except)
 }
+
+// revocation is the event of sessions that are revoked: by their user, or by another.
+func revocation(ctx context.Context, session, user models.Exact, now time.Time) models.Event {
+	event := eventIn(ctx, eventRevoked, session, user, ReasonRevoked, now)
+	if event.Actor != "" {
+		event.Reason = string(ReasonAdmin)
+	}
+	return event
+}
+
+// RevokeAll ends the sessions of all users, as after a backup was restored in which
+// some live that had ended, and returns how many. Those that are opened meanwhile
+// stay. It works in batches; the error is [ErrStoreUnavailable] if one of them fails,
+// or that of ctx if it ends before the last.
+func (m *Manager) RevokeAll(ctx context.Context) (ended int, err error) {
+	now := m.now()
+	event := revocation(ctx, "", "", now)
+	for {
+		n, err := m.store.endAll(ctx, event, revokeBatch)
+		ended += n
+		if err != nil {
+			return ended, stamp(err, now)
+		}
+		if n < revokeBatch {
+			break
+		}
+	}
+	m.tell(ctx, event)
+	return ended, nil
+}
+
+const revokeBatch = 500
 
 // UserChanged tells that a user of an application with [Users] of its own is no
 // longer who he was. His sessions stay, and their next requests, on whatever
@@ -61,20 +96,19 @@ func (m *Manager) RevokeUser(ctx context.Context, userID string, except ...strin
 // they would be told the old. [Accounts] tells so by itself. The error is
 // [ErrStoreUnavailable].
 func (m *Manager) UserChanged(ctx context.Context, userID string) error {
-	_, err := m.concernsUser(ctx, userID, eventUserUpdated, "", nil)
+	_, err := m.concernsUser(ctx, eventIn(ctx, eventUserUpdated, "", models.Exact(userID), "", m.now()), nil)
 	return err
 }
 
-// concernsUser writes an event that concerns all sessions of a user, and ends
-// them if there is a reason.
-func (m *Manager) concernsUser(ctx context.Context, userID, name string, reason Reason, except []string) (ended int, err error) {
-	now := m.now()
-	if !isID(userID) {
+// concernsUser writes an event that concerns all sessions of its user, and ends them
+// if it has a reason.
+func (m *Manager) concernsUser(ctx context.Context, event models.Event, except []string) (ended int, err error) {
+	now := event.At.Time()
+	if !isID(string(event.UserID)) {
 		return 0, nil // nobody has such an id
 	}
-	event := eventIn(ctx, name, "", models.Exact(userID), reason, now)
 	err = m.store.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
-		if reason != "" {
+		if event.Reason != "" {
 			var err error
 			if ended, err = endUser(tx, event, except); err != nil || ended == 0 {
 				return nil, err
@@ -85,7 +119,7 @@ func (m *Manager) concernsUser(ctx context.Context, userID, name string, reason 
 	if err != nil {
 		return 0, stamp(err, now)
 	}
-	if reason == "" || ended > 0 {
+	if event.Reason == "" || ended > 0 {
 		m.tell(ctx, event)
 	}
 	return ended, nil

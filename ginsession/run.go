@@ -7,6 +7,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/ginsession/gin-session/models"
 )
 
 // maxMissed is after how many intervals without a reading of the feed memory is
@@ -71,6 +73,9 @@ func (m *Manager) followChanges(ctx context.Context) {
 			m.synced.Store(&instant)
 		}
 		broken.report(ctx, m, "the changes of other processes cannot be read", err)
+		if err == nil {
+			m.look(ctx, m.watchers.due(models.At(m.now())))
+		}
 		if !sleep(ctx, m.cfg.SyncEvery-time.Since(began)) {
 			return
 		}

@@ -37,6 +37,17 @@ type Session struct {
 	UserAgent string `json:"userAgent"`
 	IPAddress string `json:"ipAddress"`
 
+	// Actor is who is signed in as User, where that is another: see
+	// [Manager.Impersonate].
+	Actor Identity `json:"-"`
+
+	// EndedAt is zero while the session lives, and has not run out unseen. With it
+	// EndReason says why it ended, and EndedBy who ended it, if that was another user.
+	// Only [Manager.Sessions] returns sessions that have ended.
+	EndedAt   time.Time `json:"endedAt,omitzero"`
+	EndReason Reason    `json:"endReason,omitempty"`
+	EndedBy   string    `json:"endedBy,omitempty"`
+
 	// refreshAt is when activity renews the session; zero if nothing will.
 	refreshAt time.Time
 }
@@ -84,8 +95,17 @@ const (
 	ReasonAbsolute Reason = "absolute" // at its absolute end
 	ReasonPassword Reason = "password" // the password was changed
 	ReasonDisabled Reason = "disabled" // the user was disabled or deleted
-	ReasonRevoked  Reason = "revoked"  // it was revoked
+	ReasonRevoked  Reason = "revoked"  // its user revoked it, or the application
+	ReasonAdmin    Reason = "admin"    // another user revoked it
+	ReasonLimit    Reason = "limit"    // its user has signed in elsewhere too often
 	ReasonReuse    Reason = "reuse"    // a cookie came that had been replaced long ago
+	ReasonRole     Reason = "role"     // of a stream: the role is another one, see Watch
+)
+
+// Reasons of renewals, for the events.
+const (
+	reasonConfirmed Reason = "reauthenticated"
+	reasonResumed   Reason = "impersonation ended"
 )
 
 // code is what a client is told whose token is genuine.
@@ -120,8 +140,17 @@ type Status struct {
 	// Reason is why nobody is signed in although a cookie came.
 	Reason *Code `json:"reason"`
 
+	// EndReason is why the session was ended that the cookie is of.
+	EndReason Reason `json:"endReason,omitempty"`
+
 	User    *Identity `json:"user"`
 	Session *Session  `json:"session"`
+
+	// Actor is who is signed in as User, where that is another.
+	Actor *Identity `json:"actor,omitempty"`
+
+	// Token is a new token for a client that sends it in Authorization.
+	Token string `json:"token,omitempty"`
 }
 
 // brief is a session in little room: all that a Session shows, but for when it
@@ -129,6 +158,7 @@ type Status struct {
 type brief struct {
 	id        string
 	user      Identity
+	actor     *Identity
 	agent, ip string
 
 	created, authenticated, expires, absolute, refresh models.Time
@@ -138,7 +168,7 @@ type brief struct {
 
 // brief returns what was found in brief.
 func (m *Manager) brief(f found) brief {
-	return brief{
+	b := brief{
 		id:            string(f.row.ID),
 		user:          f.user,
 		agent:         f.row.UserAgent,
@@ -150,11 +180,20 @@ func (m *Manager) brief(f found) brief {
 		refresh:       models.At(m.refreshAt(f.row)),
 		remember:      f.row.Remember,
 	}
+	if f.row.Actor != "" {
+		b.actor = &f.actor
+	}
+	if f.place == predecessor && f.row.AuthenticatedAt >= f.row.RenewedAt {
+		// The secret was replaced because the user proved who he is. Whoever comes with
+		// the old one has proved nothing.
+		b.authenticated = f.row.CreatedAt
+	}
+	return b
 }
 
 // session returns the session that was last accessed at an instant.
 func (m *Manager) session(b *brief, accessed models.Time) Session {
-	return Session{
+	s := Session{
 		ID:                b.id,
 		User:              b.user,
 		CreatedAt:         b.created.Time(),
@@ -167,6 +206,10 @@ func (m *Manager) session(b *brief, accessed models.Time) Session {
 		IPAddress:         b.ip,
 		refreshAt:         b.refresh.Time(),
 	}
+	if b.actor != nil {
+		s.Actor = *b.actor
+	}
+	return s
 }
 
 // refreshAt returns when activity renews the session of a row: never, where a
@@ -201,6 +244,9 @@ func (m *Manager) status(s Session, now time.Time) Status {
 		User:            &s.User,
 		Session:         &s,
 	}
+	if s.Actor.UserID != "" {
+		st.Actor = &s.Actor
+	}
 	if !s.refreshAt.IsZero() {
 		in := max(0, int64(s.refreshAt.Sub(now)/time.Second))
 		st.RefreshIn = &in
@@ -212,7 +258,7 @@ func (m *Manager) status(s Session, now time.Time) Status {
 func nobody(why *Error, cookie bool, now time.Time) Status {
 	st := Status{IsExpired: why.Code == ErrSessionExpired, ServerTime: now}
 	if cookie {
-		st.Reason = &why.Code
+		st.Reason, st.EndReason = &why.Code, why.Reason
 	}
 	return st
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -115,23 +116,41 @@ type opening struct {
 	epoch   int64 // the user's, 0 for any
 	created []models.Event
 	ended   models.Event // of the session that this one takes the place of, if it names one
+	limit   limit
+}
+
+// limit is how many sessions a user may have.
+type limit struct {
+	most      int         // with the new one; none if it is not positive
+	refuse    bool        // ErrSessionLimit for one too many; or else the least recently used go
+	usedSince models.Time // only those count that were used after it
+	ended     models.Event
 }
 
 // open inserts a session and ends the one it takes the place of. The error is
 // ErrCredentialsInvalid if the user was disabled, was deleted, or got another
 // password since he was looked at. The condition on his row also makes the
-// transactions that do so wait for this one, so that they find its session.
-func (s *store) open(ctx context.Context, o opening) error {
-	return s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+// transactions that do so wait for this one, so that they find its session, and so
+// do other sign-ins of the user. Their limit is kept to exactly. It returns the events
+// of the sessions that went for it.
+func (s *store) open(ctx context.Context, o opening) (over []models.Event, err error) {
+	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		over = nil
+		if !o.account && o.limit.most > 0 {
+			if err := lockUser(tx, o.row); err != nil {
+				return nil, err
+			}
+		}
 		if o.account {
 			user := tx.Model(&models.User{}).Where("id = ? AND disabled_at = 0", o.row.UserID)
 			if o.epoch != 0 {
 				user = user.Where("epoch = ?", o.epoch)
 			}
-			result := user.Updates(map[string]any{
-				"last_login": o.row.CreatedAt,
-				"revision":   gorm.Expr("revision + 1"),
-			})
+			values := map[string]any{"revision": gorm.Expr("revision + 1")}
+			if o.row.Actor == "" {
+				values["last_login"] = o.row.CreatedAt
+			}
+			result := user.Updates(values)
 			if result.Error != nil {
 				return nil, result.Error
 			}
@@ -149,8 +168,52 @@ func (s *store) open(ctx context.Context, o opening) error {
 				events = append(events, o.ended)
 			}
 		}
-		return events, tx.Create(&o.row).Error
+		var err error
+		if over, err = makeRoom(tx, o); err != nil {
+			return nil, err
+		}
+		return append(events, over...), tx.Create(&o.row).Error
 	})
+	return over, err
+}
+
+// lockUser lets the sign-ins of a user who is no row of ours wait for each other.
+func lockUser(tx *gorm.DB, row models.Session) error {
+	lock := models.LoginAttempts{ID: attemptID("sign-in", string(row.UserID)), ExpiresAt: row.CreatedAt + models.Time(forgetPair.Milliseconds())}
+	return tx.Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"expires_at"}),
+	}).Create(&lock).Error
+}
+
+// makeRoom ends the sessions that are too many with the new one, those that were not
+// used for longest.
+func makeRoom(tx *gorm.DB, o opening) (over []models.Event, err error) {
+	if o.limit.most <= 0 {
+		return nil, nil
+	}
+	var ids []models.Exact
+	err = tx.Model(&models.Session{}).
+		Where("user_id = ? AND ended_at = 0 AND actor = '' AND expires_at > ? AND last_accessed > ?",
+			o.row.UserID, o.row.CreatedAt, o.limit.usedSince).
+		Order("last_accessed DESC, id").Offset(o.limit.most-1).Limit(math.MaxInt32).Pluck("id", &ids).Error
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	if o.limit.refuse {
+		return nil, ErrSessionLimit
+	}
+	for _, id := range ids {
+		event := o.limit.ended
+		event.SessionID = id
+		ended, err := endRow(tx, event)
+		if err != nil {
+			return nil, err
+		}
+		if ended {
+			over = append(over, event)
+		}
+	}
+	return over, nil
 }
 
 // renew makes of the session that was read as row what next says: a later
@@ -168,6 +231,10 @@ func (s *store) renew(ctx context.Context, row, next models.Session, event model
 				"seen_at":       next.SeenAt,
 				"role_mark":     next.RoleMark,
 				"expires_at":    next.ExpiresAt,
+
+				"authenticated_at":    next.AuthenticatedAt,
+				"absolute_expires_at": next.AbsoluteExpiresAt,
+
 				"renewed_at":    next.RenewedAt,
 				"last_accessed": next.LastAccessed,
 				"ip_address":    next.IPAddress,
@@ -237,7 +304,7 @@ func (s *store) reuse(ctx context.Context, row models.Session, event models.Even
 func endRow(tx *gorm.DB, event models.Event) (bool, error) {
 	result := tx.Model(&models.Session{}).
 		Where("id = ? AND ended_at = 0", event.SessionID).
-		Updates(map[string]any{"ended_at": event.At, "end_reason": event.Reason})
+		Updates(endOf(event))
 	return result.RowsAffected == 1, result.Error
 }
 
@@ -250,8 +317,89 @@ func endUser(tx *gorm.DB, event models.Event, except []string) (int, error) {
 			alive = alive.Where("id <> ?", models.Exact(id))
 		}
 	}
-	result := alive.Updates(map[string]any{"ended_at": event.At, "end_reason": event.Reason})
+	result := alive.Updates(endOf(event))
 	return int(result.RowsAffected), result.Error
+}
+
+// rotateNext lets the next request of each of some sessions of a user rotate its
+// secret: as if his role were another one.
+func rotateNext(tx *gorm.DB, user models.Exact, ids []string) error {
+	for _, id := range ids {
+		if !isID(id) {
+			continue
+		}
+		err := tx.Model(&models.Session{}).Where("id = ? AND user_id = ? AND ended_at = 0", models.Exact(id), user).
+			Update("role_mark", "").Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endOf is what an event makes of the row of a session that it ends.
+func endOf(event models.Event) map[string]any {
+	return map[string]any{"ended_at": event.At, "end_reason": event.Reason, "ended_by": event.Actor}
+}
+
+// endAll ends at most limit of the sessions that were opened before an event. It
+// returns how many.
+func (s *store) endAll(ctx context.Context, event models.Event, limit int) (n int, err error) {
+	const alive = "ended_at = 0 AND created_at <= ?"
+	var ids []models.Exact
+	err = s.run(ctx, func(db *gorm.DB) error {
+		return db.Model(&models.Session{}).Where(alive, event.At).Limit(limit).Pluck("id", &ids).Error
+	})
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		result := tx.Model(&models.Session{}).Where("id IN ?", ids).Where(alive, event.At).Updates(endOf(event))
+		n = int(result.RowsAffected)
+		return []models.Event{event}, result.Error
+	})
+	return n, err
+}
+
+// resume gives a session that was left for another a new secret, and ends the
+// other, for which an event stands, if it has not ended. It reports false, and has
+// changed nothing, if the first is no longer as it was read.
+func (s *store) resume(ctx context.Context, row, next models.Session, renewed, left models.Event) (won bool, err error) {
+	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		result := tx.Model(&models.Session{}).
+			Where("id = ? AND secret_hash = ? AND renewed_at = ? AND ended_at = 0", row.ID, row.SecretHash, row.RenewedAt).
+			Updates(map[string]any{
+				"secret_hash": next.SecretHash, "previous_hash": nil, "salt": nil, "seen_at": 0,
+				"renewed_at": next.RenewedAt, "last_accessed": next.LastAccessed,
+				"ip_address": next.IPAddress, "user_agent": next.UserAgent,
+			})
+		if won = result.RowsAffected == 1; !won {
+			return nil, result.Error
+		}
+		events := []models.Event{renewed}
+		ended, err := endRow(tx, left)
+		if ended {
+			events = append(events, left)
+		}
+		return events, err
+	})
+	return won && err == nil, err
+}
+
+// sessionsOf reads sessions of a user, those used last first, beginning behind one.
+func (s *store) sessionsOf(ctx context.Context, user models.Exact, page Page, after models.Session, now models.Time) (rows []models.Session, err error) {
+	err = s.run(ctx, func(db *gorm.DB) error {
+		rows = nil
+		query := db.Where("user_id = ?", user)
+		if !page.Ended {
+			query = query.Where("ended_at = 0 AND expires_at > ?", now)
+		}
+		if after.ID != "" {
+			query = query.Where("(last_accessed < ? OR last_accessed = ? AND id > ?)", after.LastAccessed, after.LastAccessed, after.ID)
+		}
+		return query.Order("last_accessed DESC, id").Limit(page.Size).Find(&rows).Error
+	})
+	return rows, err
 }
 
 // accesses writes the last accesses of many sessions in one statement. It leaves

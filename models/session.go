@@ -42,6 +42,12 @@ type Session struct {
 	// changed, and neither is the rest of the row.
 	EndedAt   Time   `gorm:"column:ended_at;not null;index:,composite:user_live,priority:2;index"`
 	EndReason string `gorm:"column:end_reason;size:32;not null"`
+	EndedBy   Exact  `gorm:"column:ended_by;size:255;not null;default:''"` // the user who did it, where that is another
+
+	// Actor is the user who opened the session as UserID, and OriginID his own
+	// session; both are empty in any other.
+	Actor    Exact `gorm:"column:actor;size:255;not null;default:''"`
+	OriginID Exact `gorm:"column:origin_id;size:26;not null;default:''"`
 
 	IPAddress string `gorm:"column:ip_address;size:64;not null"`
 	UserAgent string `gorm:"column:user_agent;size:256;not null"`

@@ -1,0 +1,163 @@
+// Impersonation: one user signed in as another, for support.
+
+package ginsession
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/ginsession/gin-session/models"
+)
+
+// An admin who is signed in as a user has a session of his own for that, whose row
+// names him and his own session. That one stays as it is while the other lasts, and
+// both hang together: the other stands only while his own does, and while he may be
+// that user. So it is never answered from memory, which knows nothing of the two.
+//
+// When he is done, he gets his own session back under a new secret, because nobody
+// has the old one: only its hash is kept.
+
+// impersonationAge is how long somebody is signed in as another.
+const impersonationAge = time.Hour
+
+// Impersonate signs the user of the request in as another one, if
+// Config.MayImpersonate allows it, for one hour at the most. The session has the
+// actor beside the user, and so have the status and every event. It counts for no
+// limit, and makes no sign-in on a new device. [Manager.StopImpersonating] returns to
+// his own session; a logout ends both.
+//
+// The error is [ErrImpersonation] if it is not allowed, would be nested, or is the
+// user himself; [ErrUserNotFound] for a user who is not there or disabled; the error
+// that says why the request has no session; or [ErrStoreUnavailable].
+func (m *Manager) Impersonate(c *gin.Context, userID string) (Session, error) {
+	v, err := m.own(c)
+	if err != nil {
+		return Session{}, stamp(err, v.now())
+	}
+	ctx, cancel := m.store.deadline(c.Request.Context())
+	defer cancel()
+	user, err := m.users().Identity(ctx, userID)
+	switch {
+	case err != nil:
+		return Session{}, stamp(unavailable(err), v.now())
+	case userID == v.found.user.UserID || user.UserID != userID || m.cfg.MayImpersonate == nil || !m.cfg.MayImpersonate(v.found.user, user):
+		return Session{}, stamp(ErrImpersonation, v.now())
+	}
+	in := signIn{user: user, known: true, actor: v.found.user, origin: v.found.row}
+	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
+	if err != nil {
+		return Session{}, stamp(err, v.now())
+	}
+	return m.enter(c, v, f, raw), nil
+}
+
+// StopImpersonating ends a session as another user and returns to the own one. It
+// also does so for one that has run out, as long as the own session lives. The error
+// is [ErrImpersonation] if the request is in nobody else's name, [ErrSessionInvalid]
+// if the own session has ended, or [ErrStoreUnavailable].
+func (m *Manager) StopImpersonating(c *gin.Context) (Session, error) {
+	v := *m.visit(c)
+	if v.found == nil && !v.fault() {
+		return Session{}, stamp(ErrImpersonation, v.now())
+	}
+	if v.fault() {
+		return Session{}, stamp(v.err, v.now())
+	}
+	f := *v.found
+	ranOut := errors.Is(v.err, ErrSessionExpired)
+	if f.row.Actor == "" || f.place == unknown || v.err != nil && !ranOut {
+		return Session{}, stamp(ErrImpersonation, v.now())
+	}
+	own, raw, err := m.resume(c.Request.Context(), f, v.now(), m.clientOf(c))
+	if err != nil {
+		return Session{}, stamp(err, v.now())
+	}
+	return m.enter(c, v, own, raw), nil
+}
+
+// DenyImpersonated is a gin.HandlerFunc for what a user must do himself: it lets no
+// request pass that somebody else makes in his name. Nor one without a session.
+func DenyImpersonated(c *gin.Context) {
+	Require(c)
+	if s, ok := From(c); ok && !c.IsAborted() && s.Actor.UserID != "" {
+		Refuse(c, ErrImpersonation)
+	}
+}
+
+// own returns the visit of a request whose user is signed in as himself, with what
+// its row says.
+func (m *Manager) own(c *gin.Context) (visit, error) {
+	v := *m.visit(c)
+	if v.err == nil && v.found == nil {
+		m.read(c, &v)
+	}
+	switch {
+	case v.err != nil:
+		return v, v.err
+	case v.found.row.Actor != "":
+		return v, ErrImpersonation
+	default:
+		return v, nil
+	}
+}
+
+// actorOf returns who is signed in as another in a session, if he still may be.
+func (m *Manager) actorOf(ctx context.Context, f found, now time.Time) (Identity, error) {
+	_, actor, err := m.originOf(ctx, f, now)
+	if err != nil {
+		return Identity{}, err
+	}
+	if m.cfg.MayImpersonate == nil || !m.cfg.MayImpersonate(actor, f.user) {
+		return Identity{}, ErrSessionInvalid
+	}
+	return actor, nil
+}
+
+// originOf returns the own session of who is signed in as another, and who he is.
+// That session is not used meanwhile, so it does not fall idle.
+func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.Session, Identity, error) {
+	rec, ok, err := m.store.find(ctx, string(f.row.OriginID))
+	if err != nil {
+		return models.Session{}, Identity{}, err
+	}
+	if !ok || rec.UserID != f.row.Actor || !rec.EndedAt.IsZero() || !sound(rec.Session) || !now.Before(rec.ExpiresAt.Time()) {
+		return models.Session{}, Identity{}, ErrSessionInvalid
+	}
+	actor, err := m.identity(ctx, rec)
+	return rec.Session, actor, err
+}
+
+// resume returns from a session as another user to the own one.
+func (m *Manager) resume(ctx context.Context, f found, now time.Time, by client) (found, string, error) {
+	row, actor, err := m.originOf(ctx, f, now)
+	if err != nil {
+		return found{}, "", err
+	}
+	secret, next := newSecret(), row
+	next.SecretHash, next.PreviousHash, next.Salt, next.SeenAt = hashSecret(secret), nil, nil, 0
+	next.RenewedAt, next.LastAccessed = models.At(now), models.At(now)
+	next.IPAddress, next.UserAgent = by.ip, by.agent
+	left := by.event(eventSessionLogout, f.row.ID, f.row.UserID, ReasonLogout, now)
+	renewed := by.event(eventSessionRenewed, row.ID, row.UserID, reasonResumed, now)
+	won, err := m.store.resume(ctx, row, next, renewed, left)
+	if err == nil && !won {
+		err = ErrSessionInvalid
+	}
+	if err != nil {
+		return found{}, "", err
+	}
+	m.tell(ctx, left)
+	m.tell(ctx, renewed)
+	return m.sign(found{row: next, user: actor, accessed: next.LastAccessed}, secret, now)
+}
+
+// users is where identities come from.
+func (m *Manager) users() Users {
+	if m.cfg.Users != nil {
+		return m.cfg.Users
+	}
+	return m.accounts
+}
