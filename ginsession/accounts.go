@@ -35,13 +35,18 @@ type NewUser struct {
 	Email    string // may be empty
 	Role     string // may be empty: no role
 	// Password must pass Config.MinPassword and Config.CheckPassword. If it is empty,
-	// no password opens the account until one is set.
+	// no password opens the account until one is set. It is not shown, however the
+	// user is printed, and JSON does not hold it.
 	Password string `json:"-"`
 }
 
-// Format implements [fmt.Formatter]: the password is not printed.
-func (n NewUser) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "{Username:%q Email:%q Role:%q}", n.Username, n.Email, n.Role)
+// Format implements [fmt.Formatter]: all is printed but the password.
+func (n NewUser) Format(f fmt.State, verb rune) {
+	type plain NewUser
+	if n.Password != "" {
+		n.Password = redacted
+	}
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), plain(n))
 }
 
 // Create adds a user. The error is [ErrRequestInvalid], naming the field, or

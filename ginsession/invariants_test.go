@@ -736,7 +736,8 @@ func TestInvariant9NoSecretLeaves(t *testing.T) {
 			s, err := a.session(token)
 			require.NoError(t, err)
 			var out bytes.Buffer
-			for _, value := range []any{cfg, &cfg, cfg.Keys, cfg.Keys[0], a.sessions, s, a.ada} {
+			user := ginsession.NewUser{Username: "eve", Password: password}
+			for _, value := range []any{cfg, &cfg, cfg.Keys, cfg.Keys[0], a.sessions, s, a.ada, user, &user} {
 				for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 					fmt.Fprintf(&out, verb, value)
 				}
@@ -748,6 +749,8 @@ func TestInvariant9NoSecretLeaves(t *testing.T) {
 			require.Contains(t, out.String(), "[redacted]")
 			require.NotContains(t, out.String(), key1)
 			require.NotContains(t, out.String(), fmt.Sprintf("%x", key1))
+			require.NotContains(t, out.String(), password)
+			require.NotContains(t, out.String(), fmt.Sprintf("%x", password))
 			require.NotContains(t, out.String(), secretOf(t, token))
 		})
 	})
