@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -219,6 +220,14 @@ func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText implements [encoding.TextMarshaler], for JSON and slog.
 func (Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Format implements [fmt.Formatter]: all is printed but the keys, whose own Format
+// is not asked where fmt meets a verb that it does not like.
+func (c Config) Format(f fmt.State, verb rune) {
+	type plain Config
+	c.Keys = slices.Repeat([]Key{redacted}, len(c.Keys))
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
+}
 
 // keysFromEnvironment reads JWT_SECRET.
 func keysFromEnvironment() []Key {

@@ -27,9 +27,9 @@ type visit struct {
 	follows bool        // see Manager.follows
 	cookie  bool        // one came
 	loaded  bool        // Load has run
-	raw     string      // the token that came
-	bearer  bool        // in Authorization
-	issued  string      // a new one for the answer, if it goes into no cookie
+	raw     *string     // the token that came: see token. A dump follows no pointers
+	bearer  bool        // it came in Authorization
+	issued  *string     // a new one for the answer, if it goes into no cookie
 
 	// If err is nil, at least one of the next two has the session. What is known
 	// will do; what was found in the row has all that is needed to change it.
@@ -49,6 +49,18 @@ func (v *visit) Value(key any) any {
 		return v
 	}
 	return v.Context.Value(key)
+}
+
+// token returns the token that came. Of one that is known nothing was kept.
+func (v *visit) token() string {
+	switch {
+	case v.raw != nil:
+		return *v.raw
+	case v.known != nil:
+		return v.m.keys.Whole(v.known.token)
+	default:
+		return ""
+	}
 }
 
 // session returns the session of a visit without err.

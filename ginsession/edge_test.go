@@ -171,7 +171,7 @@ func TestFromContextPrefersWhatItWasGiven(t *testing.T) {
 func TestContextPrintsNoSecret(t *testing.T) {
 	inBubble(t, func(t *testing.T, a *app) {
 		a.engine.GET("/dump", func(c *gin.Context) {
-			c.String(200, "%v %+v %#v", c.Keys, c.Keys, c.Request.Context())
+			c.String(200, "%v %+v %#v %s", c.Keys, c.Keys, c.Request.Context(), any(c.Request))
 		})
 		c := a.signIn("ada")
 		answer := c.Get("/dump").Text

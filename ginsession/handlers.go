@@ -78,8 +78,8 @@ func (m *Manager) Login(c *gin.Context) {
 // client was given a new one that is in no cookie.
 func (m *Manager) writeStatus(c *gin.Context, s Session, now time.Time) {
 	st := m.status(s, now)
-	if v := m.visitOf(c); v != nil && v.bearer {
-		st.Token = v.issued
+	if v := m.visitOf(c); v != nil && v.issued != nil {
+		st.Token = *v.issued
 	}
 	writeJSON(c, http.StatusOK, st)
 }
@@ -264,7 +264,7 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 
 // enter makes f the session of the request, and gives the client its token.
 func (m *Manager) enter(c *gin.Context, v visit, f found, raw string) Session {
-	v.raw, v.known, v.found, v.err = raw, nil, &f, nil
+	v.raw, v.known, v.found, v.err = &raw, nil, &f, nil
 	m.give(c, raw, &v)
 	v.put(c)
 	return v.session()
@@ -288,10 +288,10 @@ func (m *Manager) End(c *gin.Context) error {
 		err = v.err
 	}
 	if err != nil {
-		m.endOwed(v.raw, v.now(), m.clientOf(c))
+		m.endOwed(v.token(), v.now(), m.clientOf(c))
 	}
 	next := *v
-	next.raw, next.known, next.found, next.err = "", nil, nil, ErrSessionNotFound
+	next.raw, next.known, next.found, next.err = nil, nil, nil, ErrSessionNotFound
 	next.put(c)
 	if !v.bearer {
 		m.cookie.remove(c.Writer.Header())

@@ -92,7 +92,7 @@ func DenyImpersonated(c *gin.Context) {
 func (m *Manager) own(c *gin.Context) (visit, error) {
 	v := *m.visit(c)
 	if v.err == nil && v.found == nil {
-		m.read(c, &v)
+		m.read(c, &v, v.token())
 	}
 	switch {
 	case v.err != nil:

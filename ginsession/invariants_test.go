@@ -740,6 +740,7 @@ func TestInvariant9NoSecretLeaves(t *testing.T) {
 			for _, value := range []any{cfg, &cfg, cfg.Keys, cfg.Keys[0], a.sessions, s, a.ada, user, &user} {
 				for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 					fmt.Fprintf(&out, verb, value)
+					fmt.Fprintf(&out, verb, []any{value})
 				}
 				encoded, _ := json.Marshal(value)
 				out.Write(encoded)

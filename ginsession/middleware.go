@@ -121,12 +121,11 @@ func (m *Manager) meet(c *gin.Context) *visit {
 		v.bearer, v.cookie = true, true
 		fallthrough
 	case 1:
-		v.raw = raw
 		if rest, ok := m.keys.Current(raw); ok && v.follows {
 			v.known = m.live.get(rest, v.at)
 		}
 		if v.known == nil {
-			m.read(c, v)
+			m.read(c, v, raw)
 		}
 	default:
 		// Somebody planted a second one. Which is the user's cannot be known.
@@ -149,10 +148,11 @@ func (m *Manager) bearerOf(r *http.Request) string {
 	return raw
 }
 
-// read finds the session of a visit, which has not been put yet, by its row.
-func (m *Manager) read(c *gin.Context, v *visit) {
-	f, err := m.find(c.Request.Context(), v.raw, v.now(), v.follows)
-	v.known, v.found, v.err = f.known, &f, err
+// read finds the session of a visit, which has not been put yet, by the row that
+// its token leads to.
+func (m *Manager) read(c *gin.Context, v *visit, raw string) {
+	f, err := m.find(c.Request.Context(), raw, v.now(), v.follows)
+	v.raw, v.known, v.found, v.err = &raw, f.known, &f, err
 	if errors.Is(err, ErrTokenInvalid) {
 		m.tell(c.Request.Context(), m.clientOf(c).event(eventTokenInvalid, "", "", Reason(token.Why(err)), v.now()))
 	}
@@ -179,7 +179,7 @@ func (m *Manager) noted(c *gin.Context, v *visit) bool {
 // put yet: see keep and expire. With force the session is renewed now.
 func (m *Manager) active(c *gin.Context, v *visit, force bool) {
 	if v.err == nil && v.found == nil {
-		m.read(c, v)
+		m.read(c, v, v.token())
 	}
 	if v.found == nil {
 		return
@@ -214,7 +214,7 @@ func (m *Manager) active(c *gin.Context, v *visit, force bool) {
 // put yet: in the cookie, or else for the answer.
 func (m *Manager) give(c *gin.Context, raw string, v *visit) {
 	if v.bearer {
-		v.issued = raw
+		v.issued = &raw
 		return
 	}
 	row := v.found.row

@@ -124,6 +124,9 @@ func (r *Ring) Ours(raw string) bool {
 	return ok && r.key(header) != nil
 }
 
+// Whole returns the token of which [Ring.Current] returned the rest.
+func (r *Ring) Whole(rest string) string { return r.keys[0].prefix + rest }
+
 // header is the first segment of a token. The kid is the first 64 bits of the
 // key's JWK thumbprint (RFC 7638), so that keys need no names of their own. It
 // tells no more about the key than any MAC under it does.
