@@ -360,6 +360,9 @@ func (c Config) keyRing() (*token.Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("Keys: %w", err)
 	}
+	if !ring.Fits() {
+		return nil, errors.New("Audience: makes tokens too long, because so many of its characters need escapes in JSON")
+	}
 	return ring, nil
 }
 

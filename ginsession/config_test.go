@@ -2,6 +2,7 @@ package ginsession_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,9 @@ func TestConfig(t *testing.T) {
 		"key of 31 bytes":          {func(c *ginsession.Config) { c.Keys = []ginsession.Key{ginsession.Key(key1[:31])} }, "Keys: key 1 has 31 bytes"},
 		"key of 32 bytes":          {func(c *ginsession.Config) { c.Keys = []ginsession.Key{ginsession.Key(key1[:32])} }, ""},
 		"key twice":                {func(c *ginsession.Config) { c.Keys = []ginsession.Key{key1, key2, key1} }, "Keys: key 3 is there twice"},
+		"long audience":            {func(c *ginsession.Config) { c.Audience = strings.Repeat("a", 255) }, ""},
+		"longer audience":          {func(c *ginsession.Config) { c.Audience = strings.Repeat("a", 256) }, "Audience: must be text of at most 255 bytes"},
+		"audience of escapes":      {func(c *ginsession.Config) { c.Audience = strings.Repeat("<", 255) }, "Audience: makes tokens too long"},
 		"short age":                {func(c *ginsession.Config) { c.MaxAge = time.Minute }, ""},
 		"threshold at the age":     {func(c *ginsession.Config) { c.RefreshThreshold = 24 * time.Hour }, "RefreshThreshold: must be less than MaxAge"},
 		"threshold below":          {func(c *ginsession.Config) { c.RefreshThreshold = 24*time.Hour - 1 }, ""},

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // MinKeyLength is the least length of a key in bytes: RFC 7518 section 3.2 asks
@@ -84,6 +85,14 @@ func (r *Ring) key(header string) []byte {
 		}
 	}
 	return nil
+}
+
+// Fits reports whether Verify takes back whatever Sign makes. It does not where
+// issuer and audience, written as JSON, make tokens too long.
+func (r *Ring) Fits() bool {
+	last := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	raw, err := r.Sign(Claims{strings.Repeat("A", sessionIDLength), strings.Repeat("A", secretLength), last, last, false})
+	return err == nil && len(raw) <= maxLength
 }
 
 // Current reports whether raw bears the header of the key that signs, and returns

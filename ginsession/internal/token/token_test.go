@@ -127,6 +127,21 @@ func TestIssuedInTheFuture(t *testing.T) {
 	require.ErrorIs(t, err, ErrInvalid)
 }
 
+func TestTokensFitTheGate(t *testing.T) {
+	for audience, fits := range map[string]bool{
+		strings.Repeat("a", 255): true, strings.Repeat("<", 100): true, strings.Repeat("<", 255): false, strings.Repeat("\x01", 255): false,
+	} {
+		r, err := NewRing("ginsession", audience, key1)
+		require.NoError(t, err)
+		require.Equal(t, fits, r.Fits(), audience)
+		raw, err := r.Sign(good())
+		require.NoError(t, err)
+		if _, err = r.Verify(raw, issued); fits {
+			require.NoError(t, err)
+		}
+	}
+}
+
 func TestKeyRing(t *testing.T) {
 	old, err := ring(t, key1).Sign(good())
 	require.NoError(t, err)
