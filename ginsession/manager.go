@@ -169,6 +169,9 @@ func (m *Manager) lookUp(ctx context.Context, claims token.Claims, now time.Time
 	if !ok {
 		return found{}, ErrSessionNotFound
 	}
+	if err := claims.Fit(rec.CreatedAt.Time(), rec.AbsoluteExpiresAt.Time()); err != nil {
+		return found{}, &Error{Code: ErrTokenInvalid, Err: err}
+	}
 	f := found{
 		claims:   claims,
 		row:      rec.Session,

@@ -55,8 +55,8 @@ const (
 	maxLength = 2048
 
 	// clockSkew is how far in the future a token may have been issued, by the
-	// clock of another node. There is none for the expiry: on that side it would
-	// only lengthen sessions.
+	// clock of another node, or before its session was opened. There is none for
+	// the expiry: on that side it would only lengthen sessions.
 	clockSkew = 30 * time.Second
 
 	sessionIDLength = 26 // crypto/rand.Text
@@ -135,6 +135,16 @@ func (r *Ring) Verify(raw string, now time.Time) (Claims, error) {
 		return c, ErrExpired
 	}
 	return c, nil
+}
+
+// Fit returns an [ErrInvalid] if no token of a session that was opened at an
+// instant, and ends at another at the latest, says c. What has our MAC and does
+// not fit was made by somebody else who has the key.
+func (c Claims) Fit(opened, end time.Time) error {
+	if c.IssuedAt.Before(opened.Add(-clockSkew).Truncate(time.Second)) || !c.ExpiresAt.After(opened) || c.ExpiresAt.After(end) {
+		return flawClaims
+	}
+	return nil
 }
 
 // open verifies the MAC of a compact JWS and returns its payload. The header is

@@ -127,6 +127,36 @@ func TestIssuedInTheFuture(t *testing.T) {
 	require.ErrorIs(t, err, ErrInvalid)
 }
 
+func TestTimesFitTheSession(t *testing.T) {
+	end := issued.Add(30 * 24 * time.Hour)
+	for label, test := range map[string]struct {
+		change func(*Claims)
+		fits   bool
+	}{
+		"as issued":             {func(*Claims) {}, true},
+		"issued later":          {func(c *Claims) { c.IssuedAt = end }, true},
+		"by a clock behind":     {func(c *Claims) { c.IssuedAt = issued.Add(-clockSkew) }, true},
+		"by one further behind": {func(c *Claims) { c.IssuedAt = issued.Add(-clockSkew - time.Second) }, false},
+		"issued in 1970":        {func(c *Claims) { c.IssuedAt = time.Unix(0, 0) }, false},
+		"expires at the end":    {func(c *Claims) { c.ExpiresAt = end }, true},
+		"expires behind it":     {func(c *Claims) { c.ExpiresAt = end.Add(time.Second) }, false},
+		"expires never":         {func(c *Claims) { c.ExpiresAt = time.Unix(9e18, 0) }, false},
+		"expires at once":       {func(c *Claims) { c.ExpiresAt = issued }, false},
+		"expires in a second":   {func(c *Claims) { c.ExpiresAt = issued.Add(time.Second) }, true},
+		"expired in 1969":       {func(c *Claims) { c.ExpiresAt = time.Unix(-1, 0) }, false},
+	} {
+		c := good()
+		test.change(&c)
+		if err := c.Fit(issued, end); (err == nil) != test.fits {
+			t.Errorf("%s: %v", label, err)
+		} else if err != nil && (!errors.Is(err, ErrInvalid) || Why(err) != "claims") {
+			t.Errorf("%s: %v is no flaw of the claims", label, err)
+		}
+	}
+	c := good()
+	require.NoError(t, c.Fit(issued.Add(999*time.Millisecond), end), "the token's times are whole seconds, the row's are not")
+}
+
 func TestTokensFitTheGate(t *testing.T) {
 	for audience, fits := range map[string]bool{
 		strings.Repeat("a", 255): true, strings.Repeat("<", 100): true, strings.Repeat("<", 255): false, strings.Repeat("\x01", 255): false,
