@@ -49,7 +49,7 @@ type Config struct {
 	// Keys sign the cookies: the first signs, all of them verify. To change the
 	// key put the new one first; cookies under the old one are reissued as they
 	// come. Remove the old one when the longest session has ended. Each has at
-	// least 32 bytes.
+	// least 32 bytes, which should be random: New warns of a key that repeats few.
 	// Defaults to the comma-separated list in the environment variable JWT_SECRET.
 	Keys []Key
 
@@ -227,6 +227,20 @@ func (c Config) Format(f fmt.State, verb rune) {
 	type plain Config
 	c.Keys = slices.Repeat([]Key{redacted}, len(c.Keys))
 	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
+}
+
+// monotonous reports whether a key has so few different bytes that it is hardly
+// random: 32 random digits have ten of them.
+func (k Key) monotonous() bool {
+	var seen [256]bool
+	different := 0
+	for i := range len(k) {
+		if !seen[k[i]] {
+			seen[k[i]] = true
+			different++
+		}
+	}
+	return different < 8
 }
 
 // keysFromEnvironment reads JWT_SECRET.

@@ -53,6 +53,11 @@ func New(db *gorm.DB, cfg Config) (*Manager, error) {
 	if db == nil {
 		return nil, errors.New("ginsession: db is nil")
 	}
+	for i, key := range cfg.Keys {
+		if key.monotonous() {
+			cfg.Logger.Warn(fmt.Sprintf("ginsession: key %d repeats few characters and may be guessed; a key should be random", i+1))
+		}
+	}
 	cfg.Keys = nil // the ring has them
 	m := &Manager{
 		cfg:          cfg,
