@@ -120,8 +120,14 @@ func TestSecurityRaces(t *testing.T) {
 	lifeStages(t, func(s *stage) {
 		other := s.lifeTwin()
 		s.logs.secret(racesPassword)
+		row := func(numbers, name string, test func(s *stage)) {
+			s.row(numbers, name, func(s *stage) {
+				s.racesClear()
+				test(s)
+			})
+		}
 
-		s.row("A88 C74 C110", "fifty requests when a refresh is due rotate once, and none is turned away", func(s *stage) {
+		row("A88 C74 C110", "fifty requests when a refresh is due rotate once, and none is turned away", func(s *stage) {
 			for name, prepare := range map[string]func() string{
 				"near its end": func() string {
 					token := s.token("ada")
@@ -183,8 +189,7 @@ func TestSecurityRaces(t *testing.T) {
 			},
 		}
 
-		s.row("A89 A90 C110", "a session ends between the reading and the writing of a request: nothing brings it back or changes its row", func(s *stage) {
-			s.racesClear()
+		row("A89 A90 C110", "a session ends between the reading and the writing of a request: nothing brings it back or changes its row", func(s *stage) {
 			for how, end := range ends {
 				for _, test := range []struct {
 					words string
@@ -213,8 +218,7 @@ func TestSecurityRaces(t *testing.T) {
 			}
 		})
 
-		s.row("A89", "refreshes beside a logout: it is dead under every token, and the logout is told once", func(s *stage) {
-			s.racesClear()
+		row("A89", "refreshes beside a logout: it is dead under every token, and the logout is told once", func(s *stage) {
 			for round := range 15 {
 				token := s.token("ada")
 				s.pass(lifeRefreshDue)
@@ -241,8 +245,7 @@ func TestSecurityRaces(t *testing.T) {
 			require.Zero(s.t, s.racesLive())
 		})
 
-		s.row("A90", "refreshes beside a revocation and a new password", func(s *stage) {
-			s.racesClear()
+		row("A90", "refreshes beside a revocation and a new password", func(s *stage) {
 			for round := range 5 {
 				token := s.token("ada")
 				s.pass(lifeRefreshDue)
@@ -274,8 +277,7 @@ func TestSecurityRaces(t *testing.T) {
 			}
 		})
 
-		s.row("C110", "what has ended is not ended again, in whatever way", func(s *stage) {
-			s.racesClear()
+		row("C110", "what has ended is not ended again, in whatever way", func(s *stage) {
 			for first, end := range ends {
 				token := s.token("ada")
 				var ended models.Session
@@ -301,7 +303,7 @@ func TestSecurityRaces(t *testing.T) {
 			}
 		})
 
-		s.row("C110", "an access that was overtaken by a later one takes nothing back", func(s *stage) {
+		row("C110", "an access that was overtaken by a later one takes nothing back", func(s *stage) {
 			token := s.token("ada")
 			s.pass(2 * time.Minute)
 			ahead := s.lifeNode()
@@ -311,6 +313,18 @@ func TestSecurityRaces(t *testing.T) {
 			met()
 			require.Equal(s.t, models.At(ahead.lifeNow()), s.lifeRow(token).LastAccessed)
 
+			var rotated models.Session
+			ahead.pass(2 * time.Minute)
+			s.clock.Store(int64(s.lifeRow(token).LastAccessed.Time().Sub(lifeBegan)))
+			met = ahead.racesBefore("UPDATE sessions", func() {
+				s.lifeRefresh(token)
+				rotated = s.lifeRow(token)
+			})
+			ahead.lifeGood(token)
+			met()
+			require.Equal(s.t, rotated, s.lifeRow(token), "nor does one of the secret before it, in the same millisecond")
+
+			token = s.token("ada")
 			s.pass(lifeRefreshDue)
 			next := s.lifeRenewed(token)
 			behind := s.lifeNode()
@@ -321,7 +335,7 @@ func TestSecurityRaces(t *testing.T) {
 			require.Equal(s.t, models.At(behind.lifeNow()), s.lifeRow(token).SeenAt, "the grace of the token before begins once")
 		})
 
-		s.row("C110", "accesses written in a batch bring back no session, and no earlier access", func(s *stage) {
+		row("C110", "accesses written in a batch bring back no session, and no earlier access", func(s *stage) {
 			reading := make(chan struct{})
 			var once sync.Once
 			racesWatch(s.wire, func(_ context.Context, call string) error {
@@ -347,7 +361,7 @@ func TestSecurityRaces(t *testing.T) {
 			require.Equal(s.t, models.At(later.lifeNow()), s.lifeRow(used).LastAccessed)
 		})
 
-		s.row("C110", "a renewal that was overtaken by another of the same secret makes no cookie and takes nothing back", func(s *stage) {
+		row("C110", "a renewal that was overtaken by another of the same secret makes no cookie and takes nothing back", func(s *stage) {
 			short := func(c *ginsession.Config) { c.MaxAge, c.RefreshThreshold = 80*time.Second, 40*time.Second }
 			node := s.lifeNode(short)
 			token := node.token("ada")
@@ -366,21 +380,29 @@ func TestSecurityRaces(t *testing.T) {
 			require.Equal(s.t, []string{"session_created", "session_renewed", "session_renewed"}, s.lifeEvents(token))
 		})
 
-		s.row("A97 C110", "a session found to have run out by one node, and renewed or used by another meanwhile, lives", func(s *stage) {
+		row("A97 C110", "a session found to have run out by one node, and renewed or used by another meanwhile, lives", func(s *stage) {
+			me := func(s *stage, token string) ginsessiontest.Response { return s.lifeMe(token) }
 			for name, test := range map[string]struct {
 				idle, wait, ahead time.Duration
+				before, meanwhile func(s *stage, token string) ginsessiontest.Response
 				issued            int
 			}{
-				"age":  {0, DefaultMaxAge - time.Minute, time.Hour, 1},
-				"idle": {10 * time.Minute, 9 * time.Minute, time.Minute, 0},
+				"age":  {0, DefaultMaxAge - time.Minute, time.Hour, nil, me, 1},
+				"idle": {10 * time.Minute, 9 * time.Minute, time.Minute, nil, me, 0},
+				"age, in the millisecond of an access": {0, 2 * time.Minute, DefaultMaxAge, me, func(s *stage, token string) ginsessiontest.Response {
+					return s.send("POST", "/session/refresh", "", bearing(token))
+				}, 1},
 			} {
 				idle := func(c *ginsession.Config) { c.IdleTimeout = test.idle }
 				right, ahead := s.lifeTwin(idle), s.lifeNode(idle)
 				token := right.token("ada")
 				s.pass(test.wait)
+				if test.before != nil {
+					require.Equal(s.t, 200, test.before(right, token).StatusCode, name)
+				}
 				ahead.pass(test.wait + test.ahead)
 				var r ginsessiontest.Response
-				met := ahead.racesBefore("BEGIN", func() { r = right.lifeMe(token) })
+				met := ahead.racesBefore("BEGIN", func() { r = test.meanwhile(right, token) })
 				ahead.refused(ahead.lifeMe(token), ginsession.ErrSessionExpired)
 				met()
 				require.Equal(s.t, 200, r.StatusCode, name)
@@ -393,12 +415,16 @@ func TestSecurityRaces(t *testing.T) {
 			}
 		})
 
-		s.row("C110", "a reuse that was overtaken by a rotation, or by the first use of the present token, ends nothing", func(s *stage) {
+		row("C110", "a reuse that was overtaken by a rotation, or by the first use of the present token, ends nothing", func(s *stage) {
 			first := s.token("ada")
-			s.pass(lifeRefreshDue)
-			second := s.lifeRenewed(first)
 			stranger := s.lifeForge(key1, string(sessionOf(s.t.(*testing.T), first)), strings.Repeat("A", 43))
-			met := s.racesBefore("BEGIN", func() { other.lifeGood(second) })
+			s.pass(time.Minute)
+			var second string
+			met := s.racesBefore("BEGIN", func() { second = other.lifeRefresh(first) })
+			s.refused(s.lifeMe(stranger), ginsession.ErrSessionInvalid)
+			met()
+			s.lifeGood(first)
+			met = s.racesBefore("BEGIN", func() { other.lifeGood(second) })
 			s.refused(s.lifeMe(stranger), ginsession.ErrSessionInvalid)
 			met()
 			s.lifeGood(second)
@@ -411,8 +437,7 @@ func TestSecurityRaces(t *testing.T) {
 			s.lifeRefused(ginsession.ErrSessionInvalid, first, second, third) // the next time it is not
 		})
 
-		s.row("A91 A95", "whoever is disabled, or gets a new password, while he signs in gets no session", func(s *stage) {
-			s.racesClear()
+		row("A91 A95", "whoever is disabled, or gets a new password, while he signs in gets no session", func(s *stage) {
 			s.engine.POST("/enter", func(c *gin.Context) { // by a link in a mail, say: no password was looked at
 				if _, err := s.sessions.Open(c, ginsession.Identity{UserID: s.ada.UserID}, false); err != nil {
 					ginsession.Refuse(c, err)
@@ -439,8 +464,7 @@ func TestSecurityRaces(t *testing.T) {
 		})
 
 		for numbers, how := range map[string]string{"A91": "disable", "A95": "password"} {
-			s.row(numbers, "four sign-ins beside it, on two nodes: "+how, func(s *stage) {
-				s.racesClear()
+			row(numbers, "four sign-ins beside it, on two nodes: "+how, func(s *stage) {
 				for round := range 5 {
 					var group sync.WaitGroup
 					group.Go(func() {
@@ -463,8 +487,7 @@ func TestSecurityRaces(t *testing.T) {
 			})
 		}
 
-		s.row("A92", "sign-ins at once over the same old session: each new one lives, the old is dead", func(s *stage) {
-			s.racesClear()
+		row("A92", "sign-ins at once over the same old session: each new one lives, the old is dead", func(s *stage) {
 			for round := range 6 {
 				old := s.token("ada")
 				if round == 0 { // all have looked at the old one and at the password
@@ -487,7 +510,7 @@ func TestSecurityRaces(t *testing.T) {
 			}
 		})
 
-		s.row("A94", "ten logouts at once: all are answered 200, the session ends once", func(s *stage) {
+		row("A94", "ten logouts at once: all are answered 200, the session ends once", func(s *stage) {
 			token := s.token("ada")
 			var requests []func() ginsessiontest.Response
 			for i := range 10 {
@@ -503,7 +526,7 @@ func TestSecurityRaces(t *testing.T) {
 			require.Equal(s.t, []string{"session_created", "session_logout"}, s.lifeEvents(token))
 		})
 
-		s.row("A98", "the same twice in a millisecond is no fault, also where only changed rows are counted", func(s *stage) {
+		row("A98", "the same twice in a millisecond is no fault, also where only changed rows are counted", func(s *stage) {
 			first, second := s.token("ada"), s.token("ada")
 			s.pass(2 * time.Minute)
 			requests := []func() ginsessiontest.Response{}
@@ -525,7 +548,7 @@ func TestSecurityRaces(t *testing.T) {
 			}
 		})
 
-		s.row("A99", "a session is revoked within a transaction of the strictest kind: the write decides", func(s *stage) {
+		row("A99", "a session is revoked within a transaction of the strictest kind: the write decides", func(s *stage) {
 			strict := s.d
 			strict.Strict = true
 			on := *s.app
@@ -544,7 +567,7 @@ func TestSecurityRaces(t *testing.T) {
 			}
 		})
 
-		s.row("A102", "Load twice, on the engine and on a group: one refresh, one cookie", func(s *stage) {
+		row("A102", "Load twice, on the engine and on a group: one refresh, one cookie", func(s *stage) {
 			s.engine.Group("/twice", s.sessions.Load, s.sessions.Load).GET("/me", ginsession.Require, func(c *gin.Context) { c.Status(http.StatusOK) })
 			token := s.token("ada")
 			s.pass(lifeRefreshDue)
@@ -554,8 +577,7 @@ func TestSecurityRaces(t *testing.T) {
 			require.Equal(s.t, []string{"session_created", "session_renewed"}, s.lifeEvents(token))
 		})
 
-		s.row("C111", "a hundred clients of one user sign in and out, refresh and are revoked: it ends, and none meets a fault", func(s *stage) {
-			s.racesClear()
+		row("C111", "a hundred clients of one user sign in and out, refresh and are revoked: it ends, and none meets a fault", func(s *stage) {
 			shared := s.token("ada")
 			var requests []func() ginsessiontest.Response
 			for i := range 100 {
