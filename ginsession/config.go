@@ -72,7 +72,8 @@ type Config struct {
 	// IdleTimeout ends a session that was not used for so long. Where Run does not
 	// run, a session's last access is known to a minute, and the doubt counts against
 	// the session.
-	// Defaults to 0: MaxAge alone rules. If set, at least two minutes.
+	// Defaults to 0: MaxAge alone rules. If set, at least two minutes, at most
+	// AbsoluteTimeout.
 	IdleTimeout time.Duration
 
 	// AbsoluteTimeout is the age at which a session ends however much it is used.
@@ -325,6 +326,8 @@ func (c Config) validate() error {
 		"RefreshThreshold: must be less than MaxAge (%v), is %v", c.MaxAge, c.RefreshThreshold)
 	fault(c.IdleTimeout != 0 && c.IdleTimeout < 2*activityInterval,
 		"IdleTimeout: must be 0 or at least %v, is %v", 2*activityInterval, c.IdleTimeout)
+	fault(c.IdleTimeout > c.AbsoluteTimeout,
+		"IdleTimeout: must be at most AbsoluteTimeout (%v), is %v", c.AbsoluteTimeout, c.IdleTimeout)
 	fault(c.AbsoluteTimeout < c.MaxAge || c.AbsoluteTimeout > maxAbsoluteTimeout,
 		"AbsoluteTimeout: must be from MaxAge (%v) to %v, is %v", c.MaxAge, maxAbsoluteTimeout, c.AbsoluteTimeout)
 	fault(!isCookieName(c.CookieName),

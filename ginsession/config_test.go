@@ -55,6 +55,8 @@ func TestConfig(t *testing.T) {
 		"threshold below":          {func(c *ginsession.Config) { c.RefreshThreshold = 24*time.Hour - 1 }, ""},
 		"idle of two minutes":      {func(c *ginsession.Config) { c.IdleTimeout = 2 * time.Minute }, ""},
 		"negative idle":            {func(c *ginsession.Config) { c.IdleTimeout = -1 }, "IdleTimeout: must be 0 or at least 2m"},
+		"idle beyond the absolute": {func(c *ginsession.Config) { c.IdleTimeout = 31 * 24 * time.Hour }, "IdleTimeout: must be at most AbsoluteTimeout (720h0m0s), is 744h0m0s"},
+		"idle at the absolute":     {func(c *ginsession.Config) { c.IdleTimeout = 30 * 24 * time.Hour }, ""},
 		"age beyond the absolute":  {func(c *ginsession.Config) { c.MaxAge = 31 * 24 * time.Hour }, "AbsoluteTimeout: must be from MaxAge"},
 		"400 days":                 {func(c *ginsession.Config) { c.AbsoluteTimeout = 400 * 24 * time.Hour }, ""},
 		"empty cookie name":        {func(c *ginsession.Config) { c.CookieName = "" }, ""},
