@@ -457,7 +457,7 @@ func TestSecurityLife(t *testing.T) {
 		})
 
 		s.row("A82 C9", "use does not carry a session beyond its absolute end, and no cookie claims it", func(s *stage) {
-			const absolute = 3 * time.Hour
+			const absolute = 3*time.Hour + 10*time.Minute
 			node := s.lifeNode(func(c *ginsession.Config) {
 				c.MaxAge, c.AbsoluteTimeout, c.IdleTimeout = time.Hour, absolute, 30*time.Minute
 			})
@@ -476,7 +476,7 @@ func TestSecurityLife(t *testing.T) {
 					require.LessOrEqual(s.t, claimsOf(s.t.(*testing.T), token).Exp, end.Unix())
 				}
 			}
-			require.Equal(s.t, 4, renewals)
+			require.Equal(s.t, 5, renewals)
 			node.pass(end.Sub(node.lifeNow()) - time.Millisecond)
 			require.Equal(s.t, 200, node.lifeMe(token).StatusCode)
 			node.pass(time.Millisecond)
@@ -705,6 +705,15 @@ func TestSecurityTime(t *testing.T) {
 			near.lifeGood(mine)
 			far.lifeGood(mine)
 			s.lifeGood(near.token("ada"))
+
+			ahead := near.token("ada") // a later expiry than one that is set here
+			before := s.lifeRow(ahead)
+			require.NoError(s.t, s.sessions.Accounts().SetRole(s.t.Context(), s.ada.UserID, "editor"))
+			ahead = s.lifeRenewed(ahead)
+			require.Equal(s.t, before.ExpiresAt, s.lifeRow(ahead).ExpiresAt)
+			require.Equal(s.t, before.ExpiresAt.Time().Unix(), claimsOf(s.t.(*testing.T), ahead).Exp)
+			require.NoError(s.t, s.sessions.Accounts().SetRole(s.t.Context(), s.ada.UserID, "admin"))
+
 			future := far.token("ada")
 			h.take()
 			r := s.lifeMe(future)
@@ -845,7 +854,10 @@ func TestSecuritySweep(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newApp(t, d)
 				now := time.Now() // and stays
-				sessions, _ := a.node(a.db, func(c *ginsession.Config) { c.Now = func() time.Time { return now } })
+				sessions, _ := a.node(a.db, func(c *ginsession.Config) {
+					c.Now = func() time.Time { return now }
+					c.SyncEvery, c.CacheFor = time.Minute, 5*time.Minute // the feed is not what this is about
+				})
 				boundary := models.At(now.Add(-ginsession.DefaultKeepSessions))
 				live := models.At(now.Add(time.Millisecond))
 				var old []models.Session
@@ -864,7 +876,7 @@ func TestSecuritySweep(t *testing.T) {
 				require.NoError(t, a.db.CreateInBatches(old, 200).Error)
 				a.wire.reset()
 				a.run(sessions)
-				time.Sleep(swept)
+				time.Sleep(15 * time.Minute)
 				var left []string
 				require.NoError(t, a.db.Model(&models.Session{}).Order("id").Pluck("id", &left).Error)
 				require.Equal(t, []string{"at the boundary", "ended at it", "live and old"}, left)

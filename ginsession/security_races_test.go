@@ -2,6 +2,25 @@
 // each condition is there for a race. A race here is made certain: a hand on the wire
 // lets requests that have read wait for each other, or for another process, before
 // they write. Others run freely beside it, some rounds of them.
+//
+// Which subtest of TestSecurityRaces fails on each database, in its first round, when
+// a condition is taken out of store.go:
+//
+//	renew        secret_hash               A88: another role, in one millisecond
+//	             renewed_at                C110: a renewal that was overtaken
+//	             ended_at                  A89 A90: between the reading and the writing; A99
+//	             the affected rows         A88, A89 A90, A99, A102
+//	touch        secret_hash               C110: an access that was overtaken
+//	             last_accessed, seen_at    the same
+//	             ended_at                  A89 A90
+//	endRow       ended_at                  C110: what has ended; A94
+//	             the affected rows         C110: what has ended; A92, A94
+//	endUser      ended_at                  C110: what has ended
+//	expire       expires_at, last_accessed A97
+//	reuse        secret_hash, seen_at      C110: a reuse that was overtaken
+//	open         disabled_at, epoch        A91 A95
+//	accesses     ended_at, last_accessed   C110: accesses written in a batch
+//	sweepSessions  the second condition    TestSweepAsksAgain
 
 package ginsession_test
 
@@ -246,7 +265,7 @@ func TestSecurityRaces(t *testing.T) {
 		})
 
 		row("A90", "refreshes beside a revocation and a new password", func(s *stage) {
-			for round := range 5 {
+			for round := range 3 {
 				token := s.token("ada")
 				s.pass(lifeRefreshDue)
 				var group sync.WaitGroup
@@ -290,6 +309,9 @@ func TestSecurityRaces(t *testing.T) {
 				met()
 				s.pass(time.Second)
 				for again, end := range ends {
+					if again == "password" && first != "logout" {
+						continue // it costs a hash
+					}
 					err := end(s.t.(*testing.T), token)
 					if again == "revoke" {
 						require.ErrorIs(s.t, err, ginsession.ErrSessionNotFound)
@@ -465,7 +487,7 @@ func TestSecurityRaces(t *testing.T) {
 
 		for numbers, how := range map[string]string{"A91": "disable", "A95": "password"} {
 			row(numbers, "four sign-ins beside it, on two nodes: "+how, func(s *stage) {
-				for round := range 5 {
+				for round := range 3 {
 					var group sync.WaitGroup
 					group.Go(func() {
 						if err := ends[how](s.t.(*testing.T), ""); err != nil {
