@@ -31,9 +31,13 @@ const (
 	typeForm = "application/x-www-form-urlencoded"
 )
 
-// mediaType returns the content type of a request without its parameters.
+// mediaType returns the content type of a request without its parameters, or
+// nothing if it is not well formed: what others take it for is anybody's guess.
 func mediaType(r *http.Request) string {
-	t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
 	return t
 }
 

@@ -874,6 +874,7 @@ func TestSecurityBodies(t *testing.T) {
 			{"JSON that is called text", "text/plain", right, ginsession.ErrMediaType},
 			{"no type", "", right, ginsession.ErrMediaType},
 			{"a type that is none", "application/json, text/plain", right, ginsession.ErrMediaType},
+			{"a type with half a parameter", "application/json; charset", right, ginsession.ErrMediaType},
 			{"another JSON", "application/ld+json", right, ginsession.ErrMediaType},
 			{"a multipart form", "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nada\r\n--x--\r\n", ginsession.ErrMediaType},
 		} {
