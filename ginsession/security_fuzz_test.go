@@ -23,7 +23,7 @@ func FuzzCookieHeader(f *testing.F) {
 		"", ours(""), cookieName, ours("TOKEN"), ours("junk"), // A1
 		ours("TOKEN") + "; " + ours("TOKEN"), ours("TOKEN") + "\n" + ours("TOKEN"), ours("TOKEN") + "; " + ours("x"), ours("TOKEN") + ";" + cookieName, // A2, A3
 		ours(`"TOKEN"`), ours("HEADER%2EPAYLOAD%2EMAC"), ours("TOKEN+"), ours("TOKEN%20"), ours("TOKEN TOKEN"), ours("TOKEN\t;"), ours(" TOKEN"), // A4 to A6
-		"__host-session=TOKEN", cookieName + " =TOKEN", "=" + ours("TOKEN"), "session=TOKEN", "a=" + ours("TOKEN"), cookieName + "-device=TOKEN", // A7
+		"__host-session=TOKEN", "__host-session=TOKEN; " + cookieName + "-device=x", cookieName + " =TOKEN", "=" + ours("TOKEN"), "session=TOKEN", "a=" + ours("TOKEN"), cookieName + "-device=TOKEN", // A7
 		strings.Repeat("a=1; ", 40) + ours("TOKEN"), ours(strings.Repeat("A", 2049)), ours(strings.Repeat(".", 3000)), // A8 to A10
 		ours("TOKEN\x80"), ours(`TOKEN\`), ours("TOKEN,"), ours("TO\x00KEN"), ours("HEADER.PAYLOAD.MAC\r\n"), // A11, A12
 		"a=1\n" + ours("TOKEN"), "a=1;" + ours("TOKEN") + ";b=2", "; ;" + ours("TOKEN") + "; ;", "Authorization: Bearer TOKEN", // C138
