@@ -6,10 +6,10 @@ const tab = Math.random().toString(36);
 
 const frozen = (text) => JSON.parse(text, (_, value) => Object.freeze(value));
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-const hash = (a) => [...JSON.stringify(a)].reduce((h, c) => Math.imul(h, 33) ^ c.charCodeAt(), 5381).toString(36);
+const hash = (a) => "" + [...JSON.stringify(a)].reduce((h, c) => Math.imul(h, 33) ^ c.charCodeAt(), 5381);
 const listen = (name, fn) => addEventListener(name, fn, true);
 
-// What all tabs see, unless storage is forbidden.
+// What all tabs see, if storage is allowed.
 const stored = (key, value) => {
 	try {
 		key = "ginsession:" + key;
@@ -18,7 +18,7 @@ const stored = (key, value) => {
 	} catch {}
 };
 
-// The tabs tell each other that something changed, never what.
+// Tabs tell each other that something changed, never what.
 const channel = page && typeof BroadcastChannel === "function" && new BroadcastChannel("ginsession");
 const say = (type, rev) => {
 	const m = { v: 1, type, rev, from: tab };
@@ -34,11 +34,10 @@ const problem = (response, error) =>
 	});
 const ended = (e) => e.status === 401 && /^(SESSION_(NOT_FOUND|EXPIRED|INVALID)|JWT_INVALID)$/.test(e.code);
 
-export function createAuth(options = {}) {
-	const { base = "/auth", warnSeconds = 300, pollSeconds = 0, refetchOnFocus = true } = options;
+export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, refetchOnFocus = true, guardBfcache, onReauth } = {}) {
 	const nobody = { user: null, session: null, reason: null, endReason: null, actor: null };
 	const events = {}, timers = {};
-	let seq = 0, flight, aborter; // of the GET under way
+	let flight, aborter; // of the GET under way
 	let posts = 0, busy; // of the POSTs
 	let was, rev, lastUser; // of the last answer
 	let answered = 0, fails = 0, notBefore = 0;
@@ -75,10 +74,10 @@ export function createAuth(options = {}) {
 	set({ status: "loading", ...nobody, error: null, ...idle() });
 	let first = snap;
 
-	// In chunks: 2^31 ms overflow.
+	// Browsers take no more than 2^31 ms.
 	const later = (name, fn, ms) => {
 		clearTimeout(timers[name]);
-		timers[name] = setTimeout(() => (ms > DAY ? later(name, fn, ms - DAY) : fn()), Math.min(ms, DAY));
+		timers[name] = ms > DAY ? setTimeout(later, DAY, name, fn, ms - DAY) : setTimeout(fn, ms);
 	};
 
 	// settle believes the server. how is what other tabs are told.
@@ -122,8 +121,8 @@ export function createAuth(options = {}) {
 			response = await fetch(base + path, {
 				method,
 				signal: abort.signal,
-				headers: data && { "Content-Type": "application/json" },
-				body: data && JSON.stringify(data),
+				headers: { "Content-Type": "application/json" },
+				body: JSON.stringify(data),
 			});
 			body = frozen(await response.text());
 		} catch {}
@@ -137,26 +136,24 @@ export function createAuth(options = {}) {
 	};
 
 	const drop = () => {
-		seq++;
 		aborter?.abort();
-		flight = undefined;
+		aborter = flight = undefined;
 	};
 	const get = (how) => {
 		if (busy) return busy.then(() => flight ?? get(how));
 		drop();
-		const mine = seq;
-		aborter = new AbortController();
-		flight = call("GET", "/session", undefined, aborter).then((answer) => {
-			if (mine === seq) flight = take(answer, how);
+		const mine = (aborter = new AbortController());
+		flight = call("GET", "/session", undefined, mine).then((answer) => {
+			if (mine === aborter) flight = take(answer, how);
 			return flight ?? busy ?? snap;
 		});
 		return flight;
 	};
-	const check = () => flight ?? busy ?? get("changed");
-	const ask = () => Date.now() >= notBefore && check();
+	const check = () => flight ?? get("changed");
+	const ask = (how = check) => Date.now() >= notBefore && how();
 	const revalidate = () => (snap.error || Date.now() - answered > 5e3) && ask();
 
-	// POSTs go one after another. Those of forms, with data, also throw.
+	// POSTs go one by one. Those of forms, with data, throw.
 	const post = (path, data) => {
 		posts++;
 		const sent = Promise.resolve(busy).then(async () => {
@@ -165,7 +162,7 @@ export function createAuth(options = {}) {
 			if (!--posts) busy = undefined;
 			if (!e) touched = false;
 			if (path === "/logout") leaving = false;
-			if (data && e?.status < 500 && !ended(e)) set(idle());
+			if (data && e?.status < 500 && !ended(e)) set(idle(), was ?? check());
 			else take(answer, path === "/logout" ? "logout" : "changed");
 			if (data && e) throw e;
 			return snap;
@@ -199,7 +196,7 @@ export function createAuth(options = {}) {
 		}
 		const next = Math.min(...[warnAt, renewAt].filter((at) => at > now), end);
 		if (next < end) later("tick", tick, next - now);
-		else if (now < end || !snap.error) later("tick", ask, Math.max(end - now, 1e3));
+		else if (now < end || !snap.error) later("tick", ask, Math.max(1e3, end - now));
 	};
 
 	const poll = () => {
@@ -216,7 +213,7 @@ export function createAuth(options = {}) {
 	};
 	const refresh = ({ force } = {}) => {
 		set({ isRefreshing: was !== undefined });
-		return force ? get("changed") : check();
+		return force ? get("changed") : (busy ?? check());
 	};
 	const extend = () => {
 		set({ isRefreshing: true });
@@ -242,11 +239,11 @@ export function createAuth(options = {}) {
 		if (e.code === "STORE_UNAVAILABLE") fail(e);
 		const prove = [...(events.reauth ?? [])].pop();
 		if (e.code !== "REAUTH_REQUIRED" || !prove || again) return response;
-		asking ??= Promise.resolve(e).then(prove).then((go) => go !== false, () => false).finally(() => (asking = undefined));
-		return (await asking) ? send(copy, init, true) : response;
+		asking ??= Promise.resolve(e).then(prove).catch(() => false).finally(() => (asking = undefined));
+		return (await asking) === false ? response : send(copy, init, true);
 	};
 
-	if (options.onReauth) on("reauth", options.onReauth);
+	if (onReauth) on("reauth", onReauth);
 	if (page) {
 		try {
 			hydrate(JSON.parse(document.getElementById("ginsession-state").textContent));
@@ -255,7 +252,7 @@ export function createAuth(options = {}) {
 			if (m?.v !== 1 || m.rev === rev) return;
 			const out = m.type === "logout";
 			if (out && was && !busy) lost(null, "", drop());
-			later("heard", () => (out || m.rev !== rev) && get(), Math.random() * 300);
+			later("heard", () => (out || m.rev !== rev) && ask(get), Math.random() * 300);
 		};
 		if (channel) channel.addEventListener("message", (e) => hear(e.data));
 		else listen("storage", (e) => e.key === "ginsession:say" && hear(JSON.parse(e.newValue)));
@@ -264,9 +261,10 @@ export function createAuth(options = {}) {
 			if (refetchOnFocus && !document.hidden) revalidate();
 		});
 		listen("online", revalidate);
-		listen("pageshow", ({ persisted }) => {
-			if (persisted && options.guardBfcache) get("changed", set({ status: "loading", ...nobody }));
-			else if (persisted) revalidate();
+		listen("pageshow", (e) => {
+			if (!e.persisted) return;
+			if (guardBfcache) get("changed", set({ status: "loading", ...nobody }));
+			else revalidate();
 		});
 		for (const name of ["pointerdown", "keydown"]) {
 			listen(name, () => {
@@ -278,7 +276,7 @@ export function createAuth(options = {}) {
 		queueMicrotask(() => was === undefined && check());
 	}
 
-	return Object.freeze({
+	return {
 		getSnapshot: () => snap,
 		getServerSnapshot: () => first,
 		subscribe: (fn) => on("change", fn),
@@ -286,5 +284,5 @@ export function createAuth(options = {}) {
 		login: (body) => post("/login", body),
 		reauth: (body) => post("/session/reauthenticate", body),
 		fetch: (input, init) => send(input, init),
-	});
+	};
 }

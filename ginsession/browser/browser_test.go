@@ -79,7 +79,7 @@ func TestNothingElseIsServed(t *testing.T) {
 	hash := strings.Split(browser.Mount(r.Group("/auth/js")).Path("auth.js"), "/")[3]
 	client := ginsessiontest.NewClient(r)
 	for _, path := range []string{
-		"/", "/auth.d.ts", "/package.json", "/browser.go", "/test/rig.mjs", "/auth", "/AUTH.JS", "//auth.js", "/auth.js/",
+		"/", "/auth.d.ts", "/package.json", "/browser.go", "/testdata/rig.mjs", "/auth", "/AUTH.JS", "//auth.js", "/auth.js/",
 		"/0123456789abcdef0123/auth.js", "/" + hash, "/" + hash + "/", "/" + hash + "/x.js", "/" + hash + "/" + hash + "/auth.js",
 		"/../auth.js", "/%2e%2e/browser.go",
 	} {

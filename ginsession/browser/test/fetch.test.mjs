@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { World, ada, answer, gate, record, refusal, settled } from "./rig.mjs";
+import { World, ada, answer, gate, record, refusal, settled } from "../testdata/rig.mjs";
 
 const ready = async (options) => {
 	const world = new World();

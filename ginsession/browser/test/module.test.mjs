@@ -51,7 +51,7 @@ describe("the modules", () => {
 
 describe("the types", () => {
 	it("hold for what applications write, strictly", () => {
-		const program = ts.createProgram([join(folder, "test", "types.ts")], {
+		const program = ts.createProgram([join(folder, "testdata", "application.ts")], {
 			strict: true, noEmit: true, skipLibCheck: false, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true,
 			module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, lib: ["lib.es2022.d.ts", "lib.dom.d.ts"], types: [],
 		});

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { Window } from "happy-dom";
-import { World, ada, gate, refusal, settled } from "./rig.mjs";
+import { World, ada, gate, refusal, settled } from "../testdata/rig.mjs";
 
 // What the modules find when they are loaded. The timers hold nobody up.
 const window = new Window({ url: "https://app.example/" });

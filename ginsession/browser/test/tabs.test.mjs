@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { World, ada, answer, bob, record, refusal, settled } from "./rig.mjs";
+import { World, ada, answer, bob, record, refusal, settled } from "../testdata/rig.mjs";
 
 /** A world where somebody is signed in, with tabs that know it. */
 const tabsOf = async (count, setup, options) => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HOUR, World, ada, answer, record, refusal, settled } from "./rig.mjs";
+import { HOUR, World, ada, answer, record, refusal, settled } from "../testdata/rig.mjs";
 
 const signedInWorld = () => {
 	const world = new World();
@@ -373,6 +373,7 @@ describe("10. errors", () => {
 				await world.pass(10e3);
 				tab.show();
 				tab.online();
+				world.tab().channels[0].postMessage({ v: 1, type: "changed", rev: "other", from: "x" });
 			}
 			await settled();
 			assert.deepEqual(world.take(), []);

@@ -98,10 +98,10 @@ export class World {
 		return refusal(404, "NOT_FOUND");
 	}
 
-	setTimeout = (fn, ms = 0) => {
+	setTimeout = (fn, ms = 0, ...args) => {
 		this.delays.push(ms);
 		if (ms > 2 ** 31 - 1) ms = 1; // as browsers do
-		this.timers.set(++this.lastTimer, { fn, at: this.now + Math.max(0, ms) });
+		this.timers.set(++this.lastTimer, { fn: () => fn(...args), at: this.now + Math.max(0, ms) });
 		return this.lastTimer;
 	};
 
