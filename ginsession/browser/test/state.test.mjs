@@ -236,6 +236,9 @@ describe("2. one request in flight", () => {
 		assert.equal(auth.getSnapshot().isLoggingOut, true);
 		assert.equal(auth.getSnapshot().isAuthenticated, true);
 		assert.deepEqual(world.take(), ["POST /logout"]);
+		auth.refresh({ force: true });
+		await settled();
+		assert.deepEqual(world.take(), []);
 		await world.pass(100);
 		assert.equal(auth.getSnapshot().status, "unauthenticated");
 		assert.equal(auth.getSnapshot().isLoggingOut, false);

@@ -17,7 +17,7 @@ const tabsOf = async (count, setup, options) => {
 	return { world, tabs, auths };
 };
 
-const ways = [["a channel", {}], ["storage events", { channel: false }]];
+const ways = [["a channel", {}], ["storage events", { channel: false }], ["a channel without storage", { storage: false }]];
 
 describe("7. between tabs", () => {
 	it("one channel serves a page", async () => {
@@ -65,7 +65,6 @@ describe("7. between tabs", () => {
 		it(`a logout is followed at once and then confirmed, over ${name}`, async () => {
 			const { world, auths } = await tabsOf(2, setup);
 			const told = record(auths[1]);
-			world.down = false;
 			await auths[0].logout();
 			await settled();
 			assert.deepEqual(world.take(), ["POST /logout"]);
@@ -152,6 +151,16 @@ describe("7. between tabs", () => {
 		world.tab({ seed: world.status() }).createAuth();
 		await world.tab().createAuth().refresh();
 		assert.deepEqual(world.messages, []);
+	});
+
+	it("the first page ever says nothing, with storage and without", async () => {
+		for (const storage of [true, false]) {
+			const world = new World();
+			world.signIn(ada);
+			const tab = world.tab({ storage });
+			await tab.createAuth().refresh();
+			assert.deepEqual(world.messages, []);
+		}
 	});
 
 	it("other messages are ignored", async () => {

@@ -130,7 +130,11 @@ describe("5. the warning", () => {
 		await world.pass(1);
 		assert.equal(told.length, 1);
 		assert.equal(told[0].remainingSeconds, 60);
-		await world.pass(10e3);
+		world.tabs[0].hide();
+		world.tabs[0].show();
+		await settled();
+		world.take();
+		await world.pass(4e3);
 		assert.equal(told.length, 1);
 		assert.deepEqual(world.take(), []);
 
@@ -335,6 +339,19 @@ describe("10. errors", () => {
 		assert.deepEqual(times(world), [0, 0.5]);
 	});
 
+	it("are not asked again once there is an answer", async () => {
+		const world = signedInWorld();
+		const tab = world.tab();
+		const auth = await tab.signedIn();
+		world.down = true;
+		await auth.refresh();
+		world.down = false;
+		await auth.refresh();
+		world.take();
+		await world.pass(60e3);
+		assert.deepEqual(world.take(), []);
+	});
+
 	it("are not asked again while offline, and at once when online", async () => {
 		const world = signedInWorld();
 		const tab = world.tab();
@@ -382,6 +399,21 @@ describe("10. errors", () => {
 			assert.equal(auth.getSnapshot().error, null);
 		});
 	}
+
+	it("make nobody wait once there is an answer", async () => {
+		const world = signedInWorld();
+		const tab = world.tab();
+		const auth = await tab.signedIn();
+		world.respond = () => refusal(429, "RATE_LIMITED", { "Retry-After": "120" });
+		await auth.refresh();
+		world.respond = null;
+		await auth.refresh(); // the user insists
+		world.take();
+		await world.pass(10e3);
+		tab.show();
+		await settled();
+		assert.deepEqual(world.take(), ["GET /session"]);
+	});
 
 	it("of any kind sign nobody out", async () => {
 		for (const response of [
