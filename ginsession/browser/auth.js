@@ -251,7 +251,7 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 		const hear = (m) => {
 			if (m?.v !== 1 || m.rev === rev) return;
 			const out = m.type === "logout";
-			if (out && was && !busy) lost(null, "", drop());
+			if (out && was) lost(null, "", drop());
 			later("heard", () => (out || m.rev !== rev) && ask(get), Math.random() * 300);
 		};
 		if (channel) channel.addEventListener("message", (e) => hear(e.data));

@@ -115,11 +115,24 @@ describe("7. between tabs", () => {
 		auths[1].refresh();
 		await settled();
 		world.latency = 0;
+		world.random = 0.9;
 		await auths[0].logout();
 		await settled();
 		assert.equal(auths[1].getSnapshot().isAuthenticated, false);
 		await world.pass(150);
 		assert.equal(auths[1].getSnapshot().isAuthenticated, false);
+	});
+
+	it("an answer that was on its way when a change was told is superseded", async () => {
+		const { world, auths } = await tabsOf(2);
+		world.latency = 1000;
+		auths[1].refresh();
+		await settled();
+		world.latency = 0;
+		world.who.user = { ...ada, role: "editor" };
+		await auths[0].refresh();
+		await world.pass(2000);
+		assert.equal(auths[1].getSnapshot().user.role, "editor");
 	});
 
 	it("nothing is said when nothing changed", async () => {
@@ -165,7 +178,8 @@ describe("7. between tabs", () => {
 
 	it("other messages are ignored", async () => {
 		const { world, tabs, auths } = await tabsOf(2);
-		for (const message of [null, "logout", { v: 2, type: "logout", rev: "x" }, { type: "logout", rev: "x" }]) {
+		const known = world.store.get("ginsession:rev");
+		for (const message of [null, "logout", { v: 1, type: "logout", rev: known }, { v: 1, type: "changed", rev: known }, { v: 2, type: "logout", rev: "x" }, { type: "logout", rev: "x" }]) {
 			tabs[0].channels[0].postMessage(message);
 		}
 		tabs[1].fire("storage", { key: "theme", newValue: "dark" });
