@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"html/template"
 	"log/slog"
@@ -106,6 +108,8 @@ func TestModulesFindEachOther(t *testing.T) {
 
 func TestPath(t *testing.T) {
 	r := gin.New()
+	sum := sha256.Sum256([]byte(file(t, "auth.js") + file(t, "react.js"))) // what is in them names the folder
+	require.Equal(t, "/js/"+hex.EncodeToString(sum[:10])+"/auth.js", browser.Mount(r.Group("/js")).Path("auth.js"))
 	require.Regexp(t, `^/static/[0-9a-f]{20}/auth\.js$`, browser.Mount(r.Group("/static/")).Path("auth.js"))
 	require.Regexp(t, `^/[0-9a-f]{20}/react\.js$`, browser.Mount(&gin.New().RouterGroup).Path("react.js"))
 	require.PanicsWithValue(t, "browser: there is no module auth.ts", func() {
