@@ -101,7 +101,7 @@ func TestIDsThatBecomeVisibleInAnyOrder(t *testing.T) {
 						require.Equal(t, want, c.Get("/me").StatusCode, "seed %d, visible for %v", seed, time.Since(at))
 					}
 				}
-			}, onlyByFeed)
+			}, onlyByFeed, unlimited)
 		})
 	}
 }

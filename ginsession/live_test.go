@@ -741,7 +741,7 @@ func TestAccessesOfManySessions(t *testing.T) {
 			require.Equal(t, clients[row.ID].Header.Get("User-Agent"), row.UserAgent)
 			require.Equal(t, "192.0.2.1", row.IPAddress)
 		}
-	})
+	}, unlimited)
 }
 
 // The bound holds, and those in use stay.

@@ -60,7 +60,7 @@ func TestCollisionsAreRunAgain(t *testing.T) {
 				}
 			}
 		}
-	})
+	}, unlimited)
 }
 
 func TestCollisionsAreRunAgainWithinBounds(t *testing.T) {

@@ -405,6 +405,8 @@ func TestSecurityAnswers(t *testing.T) {
 			for name, answer := range s.edgeAnswers() {
 				want := "error.code error.message error.timestamp"
 				switch name {
+				case "ended":
+					want = "error.code error.endReason error.message error.timestamp"
 				case "signed in":
 					want = strings.Replace(live, "refreshIn ", "", 1) // it lasts until its absolute end
 				case "status", "refreshed":

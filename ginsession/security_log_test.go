@@ -98,10 +98,10 @@ func TestSecurityEvents(t *testing.T) {
 			}
 			require.Len(s.t, lines, len(told))
 			require.Equal(s.t, []string{
-				"authn_login_success", "session_created", "authn_login_success", "session_created", "authn_login_fail", "authz_fail",
+				"authn_login_success", "session_created", "authn_login_newdevice", "authn_login_success", "session_created", "authn_login_newdevice", "authn_login_fail", "authz_fail",
 				"csrf_rejected", "token_invalid", "session_renewed", "user_updated", "session_use_after_expire", "session_logout",
 			}, names)
-			require.Equal(s.t, []models.Exact{models.Exact(s.ada.UserID), models.Exact(s.bob.UserID)}, []models.Exact{told[9].Actor, told[9].UserID})
+			require.Equal(s.t, []models.Exact{models.Exact(s.ada.UserID), models.Exact(s.bob.UserID)}, []models.Exact{told[11].Actor, told[11].UserID})
 
 			var rows []models.Event
 			require.NoError(s.t, s.db.Where("id > ?", before).Order("id").Find(&rows).Error)
@@ -127,7 +127,7 @@ func TestSecurityEvents(t *testing.T) {
 			}
 			names()
 			token := s.token("ada")
-			require.Equal(s.t, []string{"authn_login_success"}, names())
+			require.Equal(s.t, []string{"authn_login_success", "authn_login_newdevice"}, names())
 			s.send("POST", "/logout", "", bearing(token))
 			require.Equal(s.t, []string{"session_logout"}, names())
 
@@ -140,7 +140,7 @@ func TestSecurityEvents(t *testing.T) {
 			require.Equal(s.t, failures[0], failures[1], "of one form, for an unknown user too")
 
 			s.token("ada")
-			require.Equal(s.t, []string{"authn_login_successafterfail"}, names())
+			require.Equal(s.t, []string{"authn_login_successafterfail", "authn_login_newdevice"}, names())
 			for range 4 {
 				s.login("ada", wrong)
 				require.Equal(s.t, []string{"authn_login_fail"}, names())
@@ -149,7 +149,7 @@ func TestSecurityEvents(t *testing.T) {
 			require.Equal(s.t, []string{"authn_login_fail", "authn_login_fail_max"}, names())
 			s.login("ada", password)
 			require.Equal(s.t, []string{"excess_rate_limit_exceeded"}, names())
-			for failed := 5; failed < 99; failed++ {
+			for failed := 5; failed < 79; failed++ {
 				s.pass(25 * time.Hour) // also for the account from this source
 				s.login("ada", wrong)
 				require.Equal(s.t, []string{"authn_login_fail"}, names())
@@ -214,7 +214,7 @@ func TestSecurityWhereTheLogGoes(t *testing.T) {
 		s := newStage(t, modelstest.SQLite(t), func(c *ginsession.Config) { c.Logger = nil })
 		require.Equal(t, 200, s.login("ada", password).StatusCode)
 		lines := logLines(t, k.text())
-		require.Equal(t, "ginsession: session_created", lines[len(lines)-1].Msg)
+		require.Equal(t, "ginsession: authn_login_newdevice", lines[len(lines)-1].Msg)
 
 		edgeSources(t, func(file string, tree *ast.File) {
 			for _, i := range tree.Imports {
