@@ -100,23 +100,43 @@
 // What changes something is written in the transaction that does so:
 // session_created, session_renewed, session_expired, session_logout,
 // authn_token_revoked, authn_token_reuse, authn_password_change, authz_change,
-// user_created, user_updated, user_deleted. What changes nothing is written by Run,
+// user_created, user_updated, user_deleted, excess_sessions_exceeded, and with
+// session_created authn_login_newdevice. What changes nothing is written by Run,
 // within a second: authn_login_fail, authn_login_fail_max, authn_login_lock,
 // authn_password_change_fail, authz_fail. What costs its maker nothing, or is in the
 // table by another name, is not there: authn_login_success,
 // authn_login_successafterfail, token_invalid, cookie_conflict, csrf_rejected,
-// session_use_after_expire, excess_rate_limit_exceeded, store_unavailable.
+// session_use_after_expire, excess_rate_limit_exceeded, key_rotated,
+// store_unavailable.
 //
 // # Passwords
 //
 // Attempts are counted before the password is looked at, on all nodes together. On
 // an account five failures from the same source are free. Each one more is followed
 // by a wait, 30 seconds first and then twice as long, up to an hour; the answer is
-// 429 then, also to the right password. After 100 failures in a row, from wherever,
-// nobody signs in to the account until its password is set anew or
+// 429 then, also to the right password. Of failures in a row strangers have 80 on an
+// account, from wherever; 20 more are for devices on which its user has signed in
+// before. After that nobody signs in until the password is set anew or
 // [Manager.Unlock] is called. A source has 30 failures in ten minutes on whatever
-// accounts. A success begins anew. The failures of a stranger make nobody else
-// wait, but for the last limit: he needs twenty sources, or four days, to reach it.
+// accounts. A success begins anew. The failures of a stranger make nobody else wait,
+// but for the limit of 80: he needs sixteen sources, or three days, to reach it, and
+// known devices do not hear of it.
+//
+// A new password has Config.MinPassword characters, is none of the most common, and
+// is more than the user's name. Hashes of bcrypt and of weaker argon2id are read, and
+// replaced at the next success.
+//
+// # Devices, limits, step-up
+//
+// [Manager.List], [Manager.Revoke] and [Manager.RevokeOthers] show a user his
+// sessions and end them; [Manager.Sessions], [Manager.RevokeSession],
+// [Manager.RevokeUser] and [Manager.RevokeAll] are for admins and jobs. Why a session
+// ended and who ended it is kept, and told to whoever comes with its token. A user
+// has Config.MaxSessions, 20. [RequireFresh] asks that he has proved lately who he is,
+// and [Manager.Reauthenticate] lets him do so.
+//
+// [Manager.Watch] is for handlers that last: its context ends with the session.
+// [Manager.Impersonate] signs an admin in as another user, for support.
 //
 // # Errors
 //

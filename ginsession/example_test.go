@@ -39,7 +39,7 @@ func Example() {
 
 	r := gin.New()
 	r.Use(sessions.Load)
-	sessions.Routes(r.Group("/auth")) // login, logout, session, session/refresh
+	sessions.Routes(r.Group("/auth")) // login, logout, session, sessions and more
 	r.GET("/me", ginsession.Require, func(c *gin.Context) {
 		s, _ := ginsession.From(c)
 		c.JSON(http.StatusOK, s.User)
@@ -216,7 +216,7 @@ func TestReadmeCompiles(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	var examples string
-	for _, file := range []string{"example_test.go", "../rbac/example_test.go", "browser/example_test.go"} {
+	for _, file := range []string{"example_test.go", "example_profiles_test.go", "../rbac/example_test.go", "browser/example_test.go"} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
 		examples += flat(string(source))
