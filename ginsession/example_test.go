@@ -1,3 +1,6 @@
+// The examples of single functions, what all examples share, and the program that
+// the README shows. The stories are in files of their own.
+
 package ginsession_test
 
 import (
@@ -5,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +22,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/ginsession/gin-session/ginsession"
-	"github.com/ginsession/gin-session/ginsession/ginsessiontest"
 	"github.com/ginsession/gin-session/models"
 	"github.com/ginsession/gin-session/models/modelstest"
 	"github.com/ginsession/gin-session/rbac"
@@ -69,69 +74,6 @@ func ExampleAccounts() {
 	// <nil>
 }
 
-// Customers is a users table of the application's own.
-type Customers struct{ db *gorm.DB }
-
-// Customer is a row of it.
-type Customer struct {
-	Number string `gorm:"primaryKey"`
-	Name   string
-	Code   string // not how to keep a password
-	Locked bool
-}
-
-// Authenticate implements ginsession.Users.
-func (u Customers) Authenticate(ctx context.Context, login, password string) (ginsession.Identity, error) {
-	var row Customer
-	err := u.db.WithContext(ctx).Where("name = ?", login).First(&row).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) || err == nil && (row.Locked || row.Code != password) {
-		return ginsession.Identity{}, ginsession.ErrCredentialsInvalid
-	}
-	return ginsession.Identity{UserID: row.Number, Username: row.Name, Role: "customer"}, err
-}
-
-// Identity implements ginsession.Users.
-func (u Customers) Identity(ctx context.Context, userID string) (ginsession.Identity, error) {
-	var row Customer
-	err := u.db.WithContext(ctx).Where("number = ?", userID).First(&row).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) || row.Locked {
-		return ginsession.Identity{}, ginsession.ErrUserNotFound
-	}
-	return ginsession.Identity{UserID: row.Number, Username: row.Name, Role: "customer"}, err
-}
-
-// An application with users of its own.
-func ExampleUsers() {
-	db, done := exampleDB()
-	defer done()
-	must(models.MigrateSessions(db)) // no users table of ours
-	must(db.AutoMigrate(&Customer{}))
-	must(db.Create(&Customer{Number: "7", Name: "ada", Code: "open sesame"}).Error)
-
-	sessions, err := ginsession.New(db, ginsession.Config{
-		Keys:  []ginsession.Key{"an example key, which nobody must use"},
-		Users: Customers{db},
-	})
-	must(err)
-	r := gin.New()
-	r.Use(sessions.Load)
-	sessions.Routes(r)
-	r.GET("/me", ginsession.Require, func(c *gin.Context) {
-		s, _ := ginsession.From(c)
-		c.String(http.StatusOK, "customer %s, %s", s.User.UserID, s.User.Username)
-	})
-
-	browser := ginsessiontest.NewClient(r)
-	browser.PostJSON("/login", gin.H{"username": "ada", "password": "open sesame"})
-	fmt.Println(browser.Get("/me").Text)
-
-	must(db.Model(&Customer{}).Where("number = ?", "7").Update("locked", true).Error)
-	fmt.Println(browser.Get("/me").StatusCode)
-	// Output:
-	// customer 7, ada
-	// 401
-}
-
 // A service that is handed a context finds the session in it.
 func ExampleFromContext() {
 	greet := func(ctx context.Context) string {
@@ -170,12 +112,64 @@ func exampleDB() (db *gorm.DB, done func()) {
 	}
 }
 
-func exampleSessions() (sessions *ginsession.Manager, done func()) {
+// exampleSessions makes a manager on such a database.
+func exampleSessions(configure ...func(*ginsession.Config)) (sessions *ginsession.Manager, done func()) {
 	db, done := exampleDB()
 	must(models.Migrate(db))
-	sessions, err := ginsession.New(db, ginsession.Config{Keys: []ginsession.Key{"an example key, which nobody must use"}})
+	return exampleManager(db, configure...), done
+}
+
+func exampleManager(db *gorm.DB, configure ...func(*ginsession.Config)) *ginsession.Manager {
+	cfg := ginsession.Config{
+		Keys:   []ginsession.Key{"an example key, which nobody must use"},
+		Logger: slog.New(slog.DiscardHandler), // the output is long enough
+	}
+	for _, f := range configure {
+		f(&cfg)
+	}
+	sessions, err := ginsession.New(db, cfg)
 	must(err)
-	return sessions, done
+	return sessions
+}
+
+// exampleUser adds a user with a password.
+func exampleUser(sessions *ginsession.Manager, name, role string) ginsession.Identity {
+	user, err := sessions.Accounts().Create(context.Background(), ginsession.NewUser{
+		Username: name, Role: role, Password: "correct horse battery",
+	})
+	must(err)
+	return user
+}
+
+// exampleTest runs a test, which an example has no t for, and prints how it went.
+func exampleTest(test func(t testing.TB)) {
+	t := &exampleT{}
+	test(t)
+	for _, end := range slices.Backward(t.ends) {
+		end()
+	}
+	if !t.failed {
+		fmt.Println("PASS")
+	}
+}
+
+// exampleT is the t of such a test; it has no more than is needed.
+type exampleT struct {
+	testing.TB
+	ends   []func()
+	failed bool
+}
+
+func (t *exampleT) Helper()                  {}
+func (t *exampleT) Cleanup(end func())       { t.ends = append(t.ends, end) }
+func (t *exampleT) Context() context.Context { return context.Background() }
+func (t *exampleT) Fatal(args ...any)        { panic(fmt.Sprint(args...)) }
+
+func (t *exampleT) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+func (t *exampleT) Errorf(format string, args ...any) {
+	t.failed = true
+	fmt.Printf(format+"\n", args...)
 }
 
 // A server that ends in order ends Run after its last request, so that nothing of
@@ -216,7 +210,9 @@ func TestReadmeCompiles(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	var examples string
-	for _, file := range []string{"example_test.go", "example_profiles_test.go", "../rbac/example_test.go", "browser/example_test.go"} {
+	files, err := filepath.Glob("example*_test.go")
+	require.NoError(t, err)
+	for _, file := range append(files, "../rbac/example_test.go", "browser/example_test.go") {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
 		examples += flat(string(source))

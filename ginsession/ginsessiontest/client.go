@@ -97,6 +97,7 @@ func (c *Client) serve(r *http.Request, handler http.Handler) Response {
 	w := recorder{httptest.NewRecorder()}
 	handler.ServeHTTP(w, r)
 	response := w.Result()
+	response.Request = r
 	c.Jar.SetCookies(r.URL, response.Cookies())
 	return Response{Response: response, Text: w.Body.String()}
 }

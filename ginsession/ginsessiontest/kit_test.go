@@ -338,4 +338,5 @@ func TestStreamsAreRead(t *testing.T) {
 	})
 	got := ginsessiontest.NewClient(r).Get("/")
 	require.Equal(t, "tick tick tick ", got.Text)
+	require.Equal(t, "https://app.example.com/", got.Request.URL.String())
 }
