@@ -152,7 +152,7 @@ func TestWhyTheTestFails(t *testing.T) {
 		},
 		"no user": {
 			func(t testing.TB) { ginsessiontest.LoginAs(t, app, sessions, ginsession.Identity{}) },
-			[]string{`sign in as ""`, "UserID"},
+			[]string{`sign in as ""`, "INTERNAL"},
 		},
 		"too many sessions": {
 			func(t testing.TB) { ginsessiontest.LoginAs(t, app, sessions, ada) },
