@@ -6,6 +6,8 @@ import "gorm.io/gorm/schema"
 
 // Event is a row of session_events: something that happened to a session or to
 // a user. What changes something is written in the transaction that makes it true.
+// Names are those of the OWASP Logging Vocabulary; the documentation of package
+// ginsession lists them.
 type Event struct {
 	ID   int64  `gorm:"column:id;primaryKey;autoIncrement"`
 	At   Time   `gorm:"column:at;not null"`
@@ -19,8 +21,8 @@ type Event struct {
 	Actor Exact `gorm:"column:actor;size:255;not null;default:''"`
 
 	Outcome   string `gorm:"column:outcome;size:16;not null;default:''"` // "success" or "failure"
-	Reason    string `gorm:"column:reason;size:32;not null"`
-	Detail    string `gorm:"column:detail;size:255;not null;default:''"`
+	Reason    string `gorm:"column:reason;size:32;not null"`             // a ginsession.Reason or Code, a text of RevokeSession, or empty
+	Detail    string `gorm:"column:detail;size:255;not null;default:''"` // of what was refused: the route, and what it needed
 	IPAddress string `gorm:"column:ip_address;size:64;not null"`
 	UserAgent string `gorm:"column:user_agent;size:256;not null"`
 }
