@@ -116,7 +116,9 @@ type Config struct {
 	// Defaults to false: only the cookie counts.
 	Bearer bool
 
-	// CookieName is the name of the cookie, to which the prefix __Host- is added.
+	// CookieName is the name of the cookie, to which the prefix __Host- is added,
+	// unless Insecure is set. That of the device on which a user signs in has "-device"
+	// behind it.
 	// Defaults to DefaultCookieName.
 	CookieName string
 
@@ -130,7 +132,8 @@ type Config struct {
 
 	// LoginURL is the path of the sign-in page. If it is set, a guard sends a
 	// browser that asks for a page there, with the page in the parameter "next",
-	// and a form that fails to sign in goes back there with the parameter "error".
+	// and a form that fails to sign in goes back there with the parameter "error", a
+	// [Code]. A guard adds it too, unless that is SESSION_NOT_FOUND.
 	// Defaults to none: everybody is answered with JSON, or by Refuse.
 	LoginURL string
 

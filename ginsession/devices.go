@@ -132,6 +132,9 @@ func (m *Manager) List(c *gin.Context) {
 // that is not his, or has ended. If it is the one of the request, the cookie is
 // deleted too.
 //
+// It takes DELETE, and POST for pages without a script: a form is sent on (303) to its
+// field "next", if that is a path on this site, or to "/".
+//
 // Whoever has got hold of a session can sign its user out elsewhere with this. Mount
 // it behind [RequireFresh] to ask for the password first.
 func (m *Manager) Revoke(c *gin.Context) {

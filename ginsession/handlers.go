@@ -35,7 +35,8 @@ func (m *Manager) Routes(g gin.IRoutes) {
 //
 // JSON is answered with the [Status]. A form is sent on (303) to its field
 // "next", if that is a path on this site, or to "/"; with the wrong password it
-// goes back to Config.LoginURL with the parameter "error".
+// goes back to Config.LoginURL with the parameter "error", if that is set. Otherwise
+// the answer is 401 CREDENTIALS_INVALID; after too many attempts it is 429 RATE_LIMITED.
 func (m *Manager) Login(c *gin.Context) {
 	v := m.begin(c, http.MethodPost)
 	if v == nil {
@@ -241,8 +242,9 @@ func (m *Manager) redirect(c *gin.Context, to, otherwise string) {
 // authn_login_newdevice.
 //
 // With [Accounts] the user must be there and not disabled: the error is
-// [ErrCredentialsInvalid] otherwise. It is [ErrStoreUnavailable] if the database
-// does not answer.
+// [ErrCredentialsInvalid] otherwise. It is [ErrSessionLimit] if he has as many
+// sessions as he may and Config.RefuseOverLimit is set, [ErrInternal] if the UserID is
+// no text of 1 to 255 bytes, or [ErrStoreUnavailable] if the database does not answer.
 func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, error) {
 	v := m.visit(c)
 	if v.fault() {

@@ -79,7 +79,8 @@ func (m *Manager) StopImpersonating(c *gin.Context) (Session, error) {
 }
 
 // DenyImpersonated is a gin.HandlerFunc for what a user must do himself: it lets no
-// request pass that somebody else makes in his name. Nor one without a session.
+// request pass that somebody else makes in his name (403 IMPERSONATION_FORBIDDEN), nor
+// one without a session (401).
 func DenyImpersonated(c *gin.Context) {
 	Require(c)
 	if s, ok := From(c); ok && !c.IsAborted() && s.Actor.UserID != "" {

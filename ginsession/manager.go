@@ -82,7 +82,8 @@ func New(db *gorm.DB, cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// Accounts returns the users of models.User.
+// Accounts returns the users of models.User. A Manager with other Users has no use for
+// them; their table need not be there then.
 func (m *Manager) Accounts() *Accounts { return m.accounts }
 
 // Format implements [fmt.Formatter]: nothing of a Manager is for print.

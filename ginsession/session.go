@@ -52,12 +52,12 @@ type Session struct {
 	refreshAt time.Time
 }
 
-// Identity is who a user is.
+// Identity is who a user is. Only the UserID must be there.
 type Identity struct {
-	UserID    string    `json:"userId"`
+	UserID    string    `json:"userId"` // text of 1 to 255 bytes, which no other user ever has
 	Username  string    `json:"username"`
 	Email     string    `json:"email"`
-	Role      string    `json:"role"`
+	Role      string    `json:"role"`               // empty: no role
 	LastLogin time.Time `json:"lastLogin,omitzero"` // exact to Config.CacheFor, if Run runs
 
 	// epoch is the user's when the identity was read from models.User. A session
@@ -121,7 +121,7 @@ func (r Reason) code() Code {
 }
 
 // Status is how a session stands, as the browser wants to know it. Its JSON is
-// the answer of the handlers Status, Login and Refresh.
+// the answer of the handlers Status, Login, Logout, Refresh and Reauthenticate.
 type Status struct {
 	IsAuthenticated bool `json:"isAuthenticated"`
 
