@@ -181,7 +181,8 @@ func (m *Manager) brief(f found) brief {
 		remember:      f.row.Remember,
 	}
 	if f.row.Actor != "" {
-		b.actor = &f.actor
+		actor := f.actor // a copy: all others cost no memory
+		b.actor = &actor
 	}
 	if f.place == predecessor && f.row.AuthenticatedAt >= f.row.RenewedAt {
 		// The secret was replaced because the user proved who he is. Whoever comes with
