@@ -573,3 +573,53 @@ func TestRevokeAll(t *testing.T) {
 	})
 }
 
+// Sessions that end by themselves while a batch is ended do not make it the last.
+func TestRevokeAllBesideLogouts(t *testing.T) {
+	onEach(t, func(t *testing.T, a *app) {
+		c := a.signIn("ada")
+		ids := a.devicesMany(a.row(), 1199)
+		var gone []models.Exact
+		for i, id := range ids {
+			if i%2 == 0 {
+				gone = append(gone, id)
+			}
+		}
+		a.wire.onRead("created_at <=", func() {
+			require.NoError(t, a.aside().Model(&models.Session{}).Where("id IN ?", gone).
+				Updates(map[string]any{"ended_at": models.At(time.Now()), "end_reason": "logout"}).Error)
+		})
+		n, err := a.sessions.RevokeAll(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, a.live())
+		require.Equal(t, 600, n)
+		devicesOut(t, c, ginsession.ErrSessionNotFound, "revoked")
+	})
+}
+
+func TestRevokeAllStopsAtAFault(t *testing.T) {
+	onEach(t, func(t *testing.T, a *app) {
+		c := a.signIn("ada")
+		a.devicesMany(a.row(), 600)
+		a.wire.breakAt(1, false, fails)
+		n, err := a.sessions.RevokeAll(t.Context())
+		require.ErrorIs(t, err, ginsession.ErrStoreUnavailable)
+		a.wire.reset()
+		require.Zero(t, n)
+		require.Equal(t, 601, a.live())
+
+		a.wire.breakAt(6, false, fails) // the first batch is read and ended in five
+		n, err = a.sessions.RevokeAll(t.Context())
+		a.wire.reset()
+		require.ErrorIs(t, err, ginsession.ErrStoreUnavailable)
+		require.Equal(t, 500, n)
+		require.Equal(t, 101, a.live())
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = a.sessions.RevokeAll(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		n, err = a.sessions.RevokeAll(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 101, n)
+		a.requireStatus(401, c.Cookie(cookieName))
+	})
+}

@@ -74,17 +74,17 @@ func revocation(ctx context.Context, session, user models.Exact, now time.Time) 
 func (m *Manager) RevokeAll(ctx context.Context) (ended int, err error) {
 	now := m.now()
 	event := revocation(ctx, "", "", now)
-	for {
-		n, err := m.store.endAll(ctx, event, revokeBatch)
+	for more := true; more && err == nil; {
+		var n int
+		n, more, err = m.store.endAll(ctx, event, revokeBatch)
 		ended += n
-		if err != nil {
-			return ended, stamp(err, now)
-		}
-		if n < revokeBatch {
-			break
-		}
 	}
-	m.tell(ctx, event)
+	if ended > 0 {
+		m.tell(ctx, event)
+	}
+	if err != nil {
+		return ended, stamp(err, now)
+	}
 	return ended, nil
 }
 

@@ -343,22 +343,25 @@ func endOf(event models.Event) map[string]any {
 }
 
 // endAll ends at most limit of the sessions that were opened before an event. It
-// returns how many.
-func (s *store) endAll(ctx context.Context, event models.Event, limit int) (n int, err error) {
+// returns how many, and whether there may be more.
+func (s *store) endAll(ctx context.Context, event models.Event, limit int) (n int, more bool, err error) {
 	const alive = "ended_at = 0 AND created_at <= ?"
 	var ids []models.Exact
 	err = s.run(ctx, func(db *gorm.DB) error {
 		return db.Model(&models.Session{}).Where(alive, event.At).Limit(limit).Pluck("id", &ids).Error
 	})
 	if err != nil || len(ids) == 0 {
-		return 0, err
+		return 0, false, err
 	}
 	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		result := tx.Model(&models.Session{}).Where("id IN ?", ids).Where(alive, event.At).Updates(endOf(event))
-		n = int(result.RowsAffected)
+		n = int(result.RowsAffected) // some have ended meanwhile
 		return []models.Event{event}, result.Error
 	})
-	return n, err
+	if err != nil {
+		return 0, false, err
+	}
+	return n, len(ids) == limit, nil
 }
 
 // resume gives a session that was left for another a new secret, and ends the
