@@ -5,6 +5,7 @@ package ginsession
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -84,6 +85,10 @@ func (m *Manager) sessions(ctx context.Context, userID string, now time.Time, pa
 		s.EndedAt, s.EndReason, s.EndedBy = row.EndedAt.Time(), Reason(row.EndReason), string(row.EndedBy)
 		list = append(list, s)
 	}
+	// The rows come in the order of the accesses that have been written. To continue
+	// behind the last of the list leaves none out all the same: all that are not in it
+	// come after each of these in that order.
+	slices.SortStableFunc(list, func(s, t Session) int { return t.LastAccessed.Compare(s.LastAccessed) })
 	return list, nil
 }
 
@@ -104,7 +109,7 @@ func (m *Manager) sessionOf(ctx context.Context, user models.Exact, id string) (
 //
 //	{"sessions":[{"id":"…","current":true,"createdAt":"…","lastAccessed":"…",…}]}
 //
-// The parameter after continues behind the session with an id.
+// The parameter after continues behind the last session of the page before, by its id.
 func (m *Manager) List(c *gin.Context) {
 	v := m.signedIn(c, http.MethodGet)
 	if v == nil {

@@ -98,6 +98,41 @@ func TestListAnswer(t *testing.T) {
 	})
 }
 
+func TestListShowsOwnLiveSessionsByLastUse(t *testing.T) {
+	onEach(t, func(t *testing.T, a *app) {
+		a.run(a.sessions)
+		time.Sleep(settled)
+		a.signIn("bob")
+		ended := a.signIn("ada")
+		require.Equal(t, 200, ended.PostJSON("/logout", nil).StatusCode)
+		ranOut := a.signIn("ada")
+		require.NoError(t, a.db.Model(&models.Session{}).Where("id = ?", sessionOf(t, ranOut.Cookie(cookieName))).
+			Update("expires_at", models.At(time.Now())).Error)
+		var clients []*ginsessiontest.Client
+		for range 4 {
+			clients = append(clients, a.signIn("ada"))
+			time.Sleep(5 * time.Second)
+		}
+		before := a.rows()
+		require.Equal(t, 200, clients[1].Get("/me").StatusCode)
+		require.Equal(t, before, a.rows(), "the access waits in memory, or this test does not show it")
+		used := time.Now()
+		time.Sleep(5 * time.Second)
+
+		list := devicesList(t, clients[2], "")
+		var got []string
+		for _, item := range list {
+			got = append(got, item.ID)
+			require.Equal(t, item.ID == devicesID(t, clients[2]), item.Current)
+		}
+		want := []string{devicesID(t, clients[2]), devicesID(t, clients[1]), devicesID(t, clients[3]), devicesID(t, clients[0])}
+		require.Equal(t, want, got)
+		require.True(t, used.Equal(list[1].LastAccessed))
+
+		require.Empty(t, devicesList(t, clients[2], "?after="+got[3]))
+	})
+}
+
 func TestListPages(t *testing.T) {
 	onEach(t, func(t *testing.T, a *app) {
 		c := a.signIn("ada")
@@ -375,6 +410,42 @@ func TestSessionsPages(t *testing.T) {
 		a.wire.breakAt(1, false, fails)
 		_, err = a.sessions.Sessions(t.Context(), a.ada.UserID)
 		require.ErrorIs(t, err, ginsession.ErrStoreUnavailable)
+	})
+}
+
+// Nothing is left out or endless where accesses wait in memory while pages are read.
+func TestSessionsPagesWithAccessesThatWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		a.run(a.sessions)
+		time.Sleep(settled)
+		var clients []*ginsessiontest.Client
+		want := map[string]bool{}
+		for range 15 {
+			clients = append(clients, a.signIn("ada"))
+			want[devicesID(t, clients[len(clients)-1])] = true
+			time.Sleep(time.Second)
+		}
+		for i := 0; i < 15; i += 2 {
+			require.Equal(t, 200, clients[i].Get("/me").StatusCode)
+			time.Sleep(time.Second)
+		}
+		for size := 1; size < 17; size++ {
+			got := map[string]bool{}
+			for after, n := "", 0; ; n++ {
+				require.Less(t, n, 30, "no end")
+				page, err := a.sessions.Sessions(t.Context(), a.ada.UserID, ginsession.Page{Size: size, After: after})
+				require.NoError(t, err)
+				if len(page) == 0 {
+					break
+				}
+				for i, s := range page {
+					got[s.ID] = true
+					require.True(t, i == 0 || !s.LastAccessed.After(page[i-1].LastAccessed), "those used last come first")
+				}
+				after = page[len(page)-1].ID
+			}
+			require.Equal(t, want, got, "size %d", size)
+		}
 	})
 }
 
