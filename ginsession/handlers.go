@@ -87,7 +87,7 @@ func (m *Manager) writeStatus(c *gin.Context, s Session, now time.Time) {
 
 func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, err error) {
 	e := stamp(err, v.now())
-	again := e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited || e.Code == ErrRequestInvalid
+	again := e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited || e.Code == ErrRequestInvalid || e.Code == ErrSessionLimit
 	if form && again && m.cfg.LoginURL != "" {
 		m.tellRefusal(c, e)
 		m.redirect(c, m.loginPage(next, e.Code), "/")
