@@ -147,7 +147,11 @@ func parseForm(body []byte, fields []string) (credentials, error) {
 			return in, invalid(name + ": must be there once")
 		}
 	}
-	switch form.Get("remember") {
+	remember := form.Get("remember")
+	if !slices.Contains(fields, "remember") {
+		remember = "" // the page's own
+	}
+	switch remember {
 	case "on", "true", "1":
 		in.remember = true
 	case "", "off", "false", "0":

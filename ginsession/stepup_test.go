@@ -190,6 +190,21 @@ func TestReauthenticate(t *testing.T) {
 	}
 }
 
+func TestReauthenticateByForm(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		a.stepupRoutes()
+		for next, want := range map[string]string{"/fresh": "/fresh", "https://evil.example/": "/", "": "/"} {
+			c := a.signIn("ada")
+			time.Sleep(time.Hour)
+			r := c.PostForm("/session/reauthenticate", url.Values{"password": {password}, "next": {next}, "csrf": {"x"}, "remember": {"yes, please"}})
+			require.Equal(t, 303, r.StatusCode, r.Text)
+			require.Equal(t, want, r.Header.Get("Location"))
+			require.Equal(t, "no-store", r.Header.Get("Cache-Control"))
+			require.Equal(t, 200, c.Get("/fresh").StatusCode)
+		}
+	})
+}
+
 func TestReauthenticateRefuses(t *testing.T) {
 	onEach(t, func(t *testing.T, a *app) {
 		a.stepupRoutes()
