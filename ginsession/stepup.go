@@ -84,15 +84,20 @@ func (m *Manager) Reauthenticate(c *gin.Context) {
 // proves asks whether a password is that of the user of a visit.
 func (m *Manager) proves(c *gin.Context, v visit, password string) error {
 	user := v.found.user
-	if m.cfg.Users != nil {
-		same, err := m.authenticate(c, v.now(), cmp.Or(user.Username, user.Email), password)
-		if err == nil && same.UserID != user.UserID {
-			err = ErrCredentialsInvalid
-		}
-		return err
-	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), 3*m.cfg.StoreTimeout+hashWait)
 	defer cancel()
+	if m.cfg.Users != nil {
+		login := cmp.Or(user.Username, user.Email)
+		a := m.attempt(c, login, v.now())
+		a.user = v.found.row.UserID
+		return m.counted(ctx, &a, func() error {
+			same, err := m.askUsers(ctx, login, password)
+			if err == nil && same.UserID != user.UserID {
+				err = ErrCredentialsInvalid
+			}
+			return err
+		})
+	}
 	row, err := m.accounts.byID(ctx, user.UserID)
 	if err == nil {
 		_, err = m.accounts.check(ctx, row, user.UserID, password, m.attempt(c, "", v.now()))

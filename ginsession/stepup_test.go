@@ -295,6 +295,44 @@ func TestReauthenticateWithStorageFaults(t *testing.T) {
 	})
 }
 
+func TestReauthenticateWithOwnUsers(t *testing.T) {
+	ada := ginsession.Identity{UserID: "1", Username: "ada"}
+	users := &users{
+		authenticate: func() (ginsession.Identity, error) { return ada, nil },
+		identity:     func(string) (ginsession.Identity, error) { return ada, nil },
+	}
+	onEach(t, func(t *testing.T, a *app) {
+		a.stepupRoutes()
+		for name, test := range map[string]struct {
+			user ginsession.Identity
+			err  error
+			want ginsession.Code
+		}{
+			"himself":      {ada, nil, ""},
+			"another":      {ginsession.Identity{UserID: "2", Username: "ada"}, nil, ginsession.ErrCredentialsInvalid},
+			"wrong":        {ginsession.Identity{}, ginsession.ErrCredentialsInvalid, ginsession.ErrCredentialsInvalid},
+			"wrong and he": {ada, ginsession.ErrCredentialsInvalid, ginsession.ErrCredentialsInvalid},
+			"nobody":       {ginsession.Identity{}, nil, ginsession.ErrStoreUnavailable},
+			"a fault":      {ada, errWire, ginsession.ErrStoreUnavailable},
+		} {
+			users.authenticate = func() (ginsession.Identity, error) { return ada, nil }
+			a.forgive()
+			c := a.signIn("ada")
+			time.Sleep(time.Hour)
+			users.authenticate = func() (ginsession.Identity, error) { return test.user, test.err }
+			r := c.PostJSON("/session/reauthenticate", gin.H{"password": "x"})
+			require.Equal(t, test.want, code(t, r), name)
+			require.Equal(t, 200, c.Get("/me").StatusCode, name)
+			require.Equal(t, test.want == "", c.Get("/fresh").StatusCode == 200, name)
+			if test.want == ginsession.ErrCredentialsInvalid {
+				var n int64
+				require.NoError(t, a.db.Model(&models.LoginAttempts{}).Where("failures > 0").Count(&n).Error)
+				require.NotZero(t, n, "%s: counted", name)
+			}
+		}
+	}, func(c *ginsession.Config) { c.Users, c.MaxSessions = users, -1 })
+}
+
 // The old secret stays good for requests that are under way, but proves nothing:
 // who has a copy of it gains nothing by the user's password.
 func TestTheOldSecretIsNeverFresh(t *testing.T) {
