@@ -269,7 +269,7 @@ func (m *Manager) keep(ctx context.Context, f found, force bool, now time.Time, 
 	if err := m.access(ctx, &f, now, by); err != nil {
 		return found{}, "", err
 	}
-	if f.place == predecessor && f.row.SeenAt.IsZero() && f.late(now) {
+	if f.lost(now) {
 		return m.sign(f, f.present(), now) // the answer with the successor was lost
 	}
 	return f, "", nil
@@ -324,7 +324,7 @@ func (f found) unseen() bool { return f.row.SeenAt.IsZero() && len(f.row.Previou
 // than when the secret was made, or by the user's wish. While a secret that was
 // seen rests, the last three wait, unless the session would not outlast the rest.
 func (m *Manager) due(f found, force bool, now time.Time) bool {
-	if f.outdated(now) {
+	if f.outdated(now) || f.doubtful() && f.lost(now) {
 		return true
 	}
 	rotatable := m.rotatable(f, now)
@@ -362,6 +362,19 @@ func (f found) late(now time.Time) bool {
 	return !now.Before(renewed.Add(min(renewalGrace, left/2)))
 }
 
+// lost reports whether the answer with the present secret seems to be lost: the
+// predecessor still comes.
+func (f found) lost(now time.Time) bool {
+	return f.place == predecessor && f.row.SeenAt.IsZero() && f.late(now)
+}
+
+// doubtful reports whether the token has the predecessor, and the secret was replaced
+// because the user proved who he is. Whoever comes with the old one has proved
+// nothing: if he is given the successor, nobody has.
+func (f found) doubtful() bool {
+	return f.place == predecessor && f.row.AuthenticatedAt >= f.row.RenewedAt
+}
+
 // rotatable reports whether the secret can be replaced now.
 func (m *Manager) rotatable(f found, now time.Time) bool {
 	at, ok := m.rested(f.row)
@@ -389,10 +402,13 @@ func (m *Manager) renew(ctx context.Context, f found, now time.Time, by client) 
 	case m.rotatable(f, now) && (later || next.RoleMark != mark || f.outdated(now)):
 		secret = rotate(&next, secret)
 		next.RoleMark = mark
-	case !later && !f.outdated(now):
+	case !later && !f.outdated(now) && !f.doubtful():
 		return f, "", nil
 	case f.place == current && next.SeenAt.IsZero():
 		next.SeenAt = models.At(now)
+	}
+	if f.doubtful() {
+		next.AuthenticatedAt = next.CreatedAt
 	}
 	next.RenewedAt, next.LastAccessed = models.At(now), models.At(now)
 	next.IPAddress, next.UserAgent = by.ip, by.agent

@@ -184,9 +184,7 @@ func (m *Manager) brief(f found) brief {
 		actor := f.actor // a copy: all others cost no memory
 		b.actor = &actor
 	}
-	if f.place == predecessor && f.row.AuthenticatedAt >= f.row.RenewedAt {
-		// The secret was replaced because the user proved who he is. Whoever comes with
-		// the old one has proved nothing.
+	if f.doubtful() {
 		b.authenticated = f.row.CreatedAt
 	}
 	return b

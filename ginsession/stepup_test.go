@@ -353,6 +353,38 @@ func TestTheOldSecretIsNeverFresh(t *testing.T) {
 	})
 }
 
+// Nor does it become fresh where the successor is given again, because the answer
+// with it was lost, or seems to be: the user is asked again.
+func TestASuccessorThatIsGivenAgainIsNotFresh(t *testing.T) {
+	for name, wait := range map[string]time.Duration{
+		"soon": 30 * time.Second, "within the limit": 4 * time.Minute, "at the next refresh": DefaultMaxAge - 15*time.Minute,
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, a *app) {
+				a.engine.GET("/day", ginsession.RequireFresh(24*time.Hour), func(c *gin.Context) { c.Status(http.StatusOK) })
+				c := a.signIn("ada")
+				old := c.Cookie(cookieName)
+				time.Sleep(10 * time.Minute)
+				require.Equal(t, 200, stepupProve(c).StatusCode)
+				proved := time.Now()
+				time.Sleep(wait)
+				lost := a.with(old)
+				for range 3 {
+					require.Equal(t, 200, lost.Get("/me").StatusCode, "an honest user stays signed in")
+					require.False(t, proved.Equal(stepupStatus(t, lost.Get("/session").Text).AuthenticatedAt))
+				}
+				require.NotEqual(t, old, lost.Cookie(cookieName), "it was given again")
+				require.Equal(t, 200, c.Get("/me").StatusCode, "and is the same that was given before")
+				require.Equal(t, secretOf(t, c.Cookie(cookieName)), secretOf(t, lost.Cookie(cookieName)))
+				require.False(t, proved.Equal(stepupStatus(t, c.Get("/session").Text).AuthenticatedAt), "nobody knows whose it is")
+				require.Equal(t, 200, stepupProve(c).StatusCode)
+				require.True(t, time.Now().Equal(stepupStatus(t, c.Get("/session").Text).AuthenticatedAt))
+				require.Equal(t, 200, c.Get("/day").StatusCode)
+			})
+		})
+	}
+}
+
 // A secret that was replaced only just now is not replaced again. A new session
 // takes the place of the old one, whose token is dead.
 func TestReauthenticateAgainAtOnce(t *testing.T) {
