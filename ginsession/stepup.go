@@ -111,8 +111,10 @@ func (m *Manager) proves(c *gin.Context, v visit, password string) error {
 // Confirm notes that the user of the session has just proved who he is, for
 // applications that have asked him by themselves, such as for a passkey. The session
 // gets a new secret and all the time of a new one; if its secret was replaced only
-// just now, a new session takes its place. The error says why there is no session, is
-// [ErrImpersonation] if somebody else acts in his name, or [ErrStoreUnavailable].
+// just now, a new session takes its place. Of two requests at the same instant only
+// the answer to one has the new secret, and only that makes the session fresh. The
+// error says why there is no session, is [ErrImpersonation] if somebody else acts in
+// his name, or [ErrStoreUnavailable].
 func (m *Manager) Confirm(c *gin.Context) (Session, error) {
 	v, err := m.own(c)
 	if err != nil {
@@ -122,10 +124,16 @@ func (m *Manager) Confirm(c *gin.Context) (Session, error) {
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
-	if raw == "" {
+	switch {
+	case raw != "":
+		return m.enter(c, v, f, raw), nil
+	case f.row.AuthenticatedAt > v.found.row.AuthenticatedAt: // another request of his was quicker
+		v.known, v.found = nil, &f
+		v.put(c)
+		return v.session(), nil
+	default:
 		return m.Open(c, v.found.user, v.found.row.Remember)
 	}
-	return m.enter(c, v, f, raw), nil
 }
 
 // attempt is an attempt of the request's client to prove who he is.

@@ -481,6 +481,39 @@ func TestRequestsBesideAReauthentication(t *testing.T) {
 	})
 }
 
+// A proof that is sent twice at once leaves the user signed in, whichever answer
+// comes last.
+func TestReauthenticateTwiceAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, a *app) {
+		a.stepupRoutes()
+		_, otherEngine := a.otherProcess()
+		c := a.signIn("ada")
+		token := c.Cookie(cookieName)
+		time.Sleep(time.Hour)
+		a.wire.reset()
+		var quicker ginsessiontest.Response
+		a.wire.breakAt(a.stepupSteps(t), false, func(context.Context) error {
+			if quicker.Response == nil {
+				quicker = stepupProve(a.holding(otherEngine, token))
+			}
+			return nil
+		})
+		slower := stepupProve(c)
+		a.wire.reset()
+		require.Equal(t, 200, quicker.StatusCode, quicker.Text)
+		require.Equal(t, 200, slower.StatusCode, slower.Text)
+		for _, r := range []ginsessiontest.Response{quicker, slower} {
+			for _, token := range cookies(r) {
+				a.requireStatus(200, token)
+			}
+		}
+		require.NotEmpty(t, cookies(quicker))
+		require.Equal(t, 200, a.with(cookies(quicker)[0]).Get("/fresh").StatusCode)
+		a.requireStatus(200, token)
+		require.Equal(t, 1, a.live())
+	})
+}
+
 // stepupSteps returns which of the statements of a proof begins the transaction in
 // which it is written.
 func (a *app) stepupSteps(t *testing.T) (last int) {
