@@ -55,7 +55,6 @@ var rowsOfEdge = map[string]string{
 	"C27":  "documents",
 	"C34":  "documents",
 	"C59":  "documents",
-	"C61":  "part 4",
 	"C65":  "documents",
 	"C81":  "documents",
 	"C88":  "TestPasswordHash",

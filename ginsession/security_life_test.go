@@ -36,18 +36,11 @@ import (
 // Rows without a subtest. A73, A81, C7, C14, C83 and C132 have one too, which shows
 // what there is: what is listed is still to come.
 var rowsOfLife = map[string]string{
-	"A73":  "part 4",
-	"A81":  "later: no event tells yet that a session came from another address or user agent",
 	"A87":  "documents",
-	"A93":  "part 4",
 	"A101": "TestInvariant8StreamsAndHijacks",
 	"C1":   "documents",
-	"C2":   "part 4",
 	"C3":   "documents",
-	"C7":   "part 4",
-	"C14":  "part 4",
 	"C18":  "documents",
-	"C83":  "later: keys change as A75 shows, but no password hash is made anew at a sign-in yet",
 	"C130": "there is no token for forms: unsafe requests of other origins are refused by Sec-Fetch-Site and Origin (DESIGN 8)",
 	"C132": "documents",
 }
