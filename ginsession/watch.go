@@ -42,7 +42,7 @@ func (m *Manager) Watch(c *gin.Context) (context.Context, context.CancelFunc) {
 		return ctx, func() {}
 	}
 	s := v.session()
-	w := &watcher{ctx: ctx, end: end, session: models.Exact(s.ID), user: models.Exact(s.User.UserID), role: s.User.Role, doubt: true}
+	w := &watcher{ctx: ctx, end: end, session: models.Exact(s.ID), user: models.Exact(s.User.UserID), role: s.User.Role, heard: 1}
 	m.watchers.add(w)
 	m.look(context.WithoutCancel(ctx), []*watcher{w})
 	return ctx, func() {
@@ -59,7 +59,10 @@ type watcher struct {
 	role          string
 
 	until models.Time // when the session ends, as far as is known
-	doubt bool        // something was heard that has not been looked up yet
+
+	// How often something was heard that may concern him, and how often it had been
+	// when his row was read last. What is heard while it is read leaves a doubt.
+	heard, looked uint64
 }
 
 // watchers are all of them, by session and by user: no id is both. It is safe for
@@ -101,7 +104,7 @@ func (ws *watchers) concerned(event models.Event) (found []*watcher) {
 	defer ws.mu.Unlock()
 	mark := func(some map[*watcher]struct{}) {
 		for w := range some {
-			w.doubt = true
+			w.heard++
 			found = append(found, w)
 		}
 	}
@@ -129,7 +132,7 @@ func (ws *watchers) due(now models.Time) (due []*watcher) {
 			case id != w.session: // met under its session
 			case w.ctx.Err() != nil:
 				gone = append(gone, w)
-			case w.doubt || now >= w.until:
+			case w.heard != w.looked || now >= w.until:
 				due = append(due, w)
 			}
 		}
@@ -141,11 +144,22 @@ func (ws *watchers) due(now models.Time) (due []*watcher) {
 	return due
 }
 
-// settled notes until when nothing is to be done for a watcher.
-func (ws *watchers) settled(w *watcher, until models.Time) {
+// hearing returns how often something has been heard of a watcher, to be asked
+// before his row is read.
+func (ws *watchers) hearing(w *watcher) uint64 {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	w.until, w.doubt = until, false
+	return w.heard
+}
+
+// settled notes until when nothing is to be done for a watcher, of whom nothing had
+// been heard but so often when his row was read.
+func (ws *watchers) settled(w *watcher, until models.Time, heard uint64) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if heard >= w.looked {
+		w.until, w.looked = until, heard
+	}
 }
 
 // changedHere is changed for what this process has done.
@@ -161,11 +175,12 @@ func (m *Manager) look(ctx context.Context, some []*watcher) {
 	}
 	now := m.now()
 	for _, w := range some {
+		heard := m.watchers.hearing(w)
 		until, err := m.stands(ctx, w, now)
 		var code Code
 		switch {
 		case err == nil:
-			m.watchers.settled(w, until)
+			m.watchers.settled(w, until, heard)
 		case !errors.As(err, &code) || code == ErrStoreUnavailable:
 			return
 		default:

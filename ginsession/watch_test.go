@@ -654,3 +654,25 @@ func TestServerSentEventsEndWithTheSession(t *testing.T) {
 		require.Contains(s.t, rest, "data:revoked")
 	})
 }
+
+// What is heard while a row is read, and cannot be looked up itself, is not settled by
+// that reading.
+func TestWatchIsNotCalmedByAnOlderReading(t *testing.T) {
+	onServers(t, func(t *testing.T, a *app) {
+		other, _ := a.otherProcess()
+		a.run(a.sessions)
+		time.Sleep(settled)
+		token := a.signIn("ada").Cookie(cookieName)
+		ctx, _ := a.watch(a.sessions, token, func(*gin.Context) {
+			a.wire.onRead("account_", func() { // Watch has its answer, and does not know it yet
+				require.NoError(t, other.RevokeSession(t.Context(), string(sessionOf(t, token)), ""))
+				a.wire.breakOn("AS account_", false, fails)
+				time.Sleep(ginsession.DefaultSyncEvery) // the feed is read
+				a.wire.reset()
+			})
+		})
+		require.NoError(t, ctx.Err(), "the row could not be read again, or this test shows nothing")
+		time.Sleep(ginsession.DefaultSyncEvery)
+		watchEnded(t, ctx, ginsession.ErrSessionNotFound, ginsession.ReasonRevoked, "")
+	})
+}
