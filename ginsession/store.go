@@ -27,6 +27,7 @@ type store struct {
 	changed func(models.Event) // hears of each change, see transaction
 
 	findSQL     string // see find
+	findAllSQL  string // see findAll
 	accessesSQL string // see accesses
 }
 
@@ -89,6 +90,7 @@ func newStore(db *gorm.DB, timeout time.Duration, accounts bool, changed func(mo
 		from += " LEFT JOIN " + users + " u ON u.id = s.user_id"
 	}
 	s.findSQL = "SELECT " + strings.Join(list, ", ") + " FROM " + from + " WHERE s.id = ?"
+	s.findAllSQL = strings.TrimSuffix(s.findSQL, "= ?") + "IN ?"
 	s.accessesSQL = "UPDATE " + sessions + " SET ip_address = ?, user_agent = ?, last_accessed = ? WHERE id IN ? AND ended_at = 0"
 	return s, errors.Join(faults...)
 }
@@ -107,6 +109,23 @@ func (s *store) find(ctx context.Context, id string) (rec record, ok bool, err e
 		return record{}, false, unavailable(fmt.Errorf("asked for session %s, got another", id))
 	}
 	return rec, ok, nil
+}
+
+// findAll is find for many sessions. Those that are not there are left out.
+func (s *store) findAll(ctx context.Context, ids []models.Exact) (found map[models.Exact]record, err error) {
+	var rows []record
+	err = s.run(ctx, func(db *gorm.DB) error {
+		rows = nil
+		return db.Raw(s.findAllSQL, ids).Scan(&rows).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	found = make(map[models.Exact]record, len(rows))
+	for _, row := range rows {
+		found[row.ID] = row
+	}
+	return found, nil
 }
 
 // opening is all that changes when a session is opened.

@@ -5,6 +5,8 @@ package ginsession
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,41 +104,47 @@ func (ws *watchers) remove(w *watcher) {
 func (ws *watchers) concerned(event models.Event) (found []*watcher) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	mark := func(some map[*watcher]struct{}) {
-		for w := range some {
-			w.heard++
-			found = append(found, w)
-		}
+	mark := func(w *watcher) {
+		w.heard++
+		found = append(found, w)
 	}
-	switch {
-	case event.SessionID != "":
-		mark(ws.byID[event.SessionID])
-	case event.UserID != "":
-		mark(ws.byID[event.UserID])
-	default:
-		for _, some := range ws.byID {
-			mark(some)
-		}
+	id := event.SessionID
+	if id == "" {
+		id = event.UserID
+	}
+	if id == "" {
+		ws.each(mark)
+	}
+	for w := range ws.byID[id] {
+		mark(w)
 	}
 	return found
+}
+
+// each calls f for all of them, once each, under the lock.
+func (ws *watchers) each(f func(w *watcher)) {
+	for id, some := range ws.byID {
+		for w := range some {
+			if id == w.session { // and not where it is met again
+				f(w)
+			}
+		}
+	}
 }
 
 // due returns those who are to be looked up at an instant, and removes those who
 // are gone.
 func (ws *watchers) due(now models.Time) (due []*watcher) {
-	ws.mu.Lock()
 	var gone []*watcher
-	for id, some := range ws.byID {
-		for w := range some {
-			switch {
-			case id != w.session: // met under its session
-			case w.ctx.Err() != nil:
-				gone = append(gone, w)
-			case w.heard != w.looked || now >= w.until:
-				due = append(due, w)
-			}
+	ws.mu.Lock()
+	ws.each(func(w *watcher) {
+		switch {
+		case w.ctx.Err() != nil:
+			gone = append(gone, w)
+		case w.heard != w.looked || now >= w.until:
+			due = append(due, w)
 		}
-	}
+	})
 	ws.mu.Unlock()
 	for _, w := range gone {
 		ws.remove(w)
@@ -144,12 +152,16 @@ func (ws *watchers) due(now models.Time) (due []*watcher) {
 	return due
 }
 
-// hearing returns how often something has been heard of a watcher, to be asked
-// before his row is read.
-func (ws *watchers) hearing(w *watcher) uint64 {
+// hearing returns how often something has been heard of each of some watchers, to be
+// asked before their rows are read.
+func (ws *watchers) hearing(some []*watcher) map[*watcher]uint64 {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	return w.heard
+	heard := make(map[*watcher]uint64, len(some))
+	for _, w := range some {
+		heard[w] = w.heard
+	}
+	return heard
 }
 
 // settled notes until when nothing is to be done for a watcher, of whom nothing had
@@ -170,40 +182,58 @@ func (m *Manager) changedHere(event models.Event) {
 // look reads how the sessions of watchers stand, and ends those that are over. When
 // the database does not answer, the rest is left to Run.
 func (m *Manager) look(ctx context.Context, some []*watcher) {
-	if len(some) == 0 {
-		return
-	}
 	now := m.now()
-	for _, w := range some {
-		heard := m.watchers.hearing(w)
-		until, err := m.stands(ctx, w, now)
-		var code Code
-		switch {
-		case err == nil:
-			m.watchers.settled(w, until, heard)
-		case !errors.As(err, &code) || code == ErrStoreUnavailable:
+	rest := some[:0:0]
+	for _, w := range some { // no row is needed for these
+		if m.owed.ended(string(w.session)) {
+			m.watchers.over(w, &Error{Code: ErrSessionNotFound, Time: now, Reason: ReasonLogout})
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	for batch := range slices.Chunk(rest, lookBatch) {
+		heard := m.watchers.hearing(batch)
+		ids := map[models.Exact]struct{}{}
+		for _, w := range batch {
+			ids[w.session] = struct{}{}
+		}
+		rows, err := m.store.findAll(ctx, slices.Collect(maps.Keys(ids)))
+		if err != nil {
 			return
-		default:
-			m.watchers.remove(w)
-			w.end(stamp(err, now))
+		}
+		for _, w := range batch {
+			until, err := m.stands(ctx, w, rows[w.session], now)
+			var code Code
+			switch {
+			case err == nil:
+				m.watchers.settled(w, until, heard[w])
+			case !errors.As(err, &code) || code == ErrStoreUnavailable:
+				return
+			default:
+				m.watchers.over(w, stamp(err, now))
+			}
 		}
 	}
 }
 
-// stands returns until when the session of a watcher lasts, or why it does not.
-func (m *Manager) stands(ctx context.Context, w *watcher, now time.Time) (models.Time, error) {
-	if m.owed.ended(string(w.session)) {
-		return 0, &Error{Code: ErrSessionNotFound, Reason: ReasonLogout}
-	}
-	rec, ok, err := m.store.find(ctx, string(w.session))
-	if err != nil {
-		return 0, err
-	}
-	if !ok {
+// lookBatch is how many rows are read by one query.
+const lookBatch = 500
+
+// over ends the context of a watcher.
+func (ws *watchers) over(w *watcher, why *Error) {
+	ws.remove(w)
+	w.end(why)
+}
+
+// stands returns until when the session of a watcher lasts by its row, or why it does
+// not. The row is zero if there is none.
+func (m *Manager) stands(ctx context.Context, w *watcher, rec record, now time.Time) (models.Time, error) {
+	if rec.ID == "" {
 		return 0, ErrSessionNotFound
 	}
 	f := found{row: rec.Session, place: current, accessed: max(rec.LastAccessed, m.activity.last(rec.ID))}
-	if err := m.over(f, now); err != nil {
+	err := m.over(f, now)
+	if err != nil {
 		return 0, err
 	}
 	if f.user, err = m.identity(ctx, rec); err == nil && rec.Actor != "" {

@@ -676,3 +676,35 @@ func TestWatchIsNotCalmedByAnOlderReading(t *testing.T) {
 		watchEnded(t, ctx, ginsession.ErrSessionNotFound, ginsession.ReasonRevoked, "")
 	})
 }
+
+// Those who watch are looked up together.
+func TestManyWatchersTakeFewQueries(t *testing.T) {
+	onEach(t, func(t *testing.T, a *app) {
+		var streams []context.Context
+		open := func() {
+			for range 30 {
+				token := a.signIn("ada").Cookie(cookieName)
+				for range 3 {
+					ctx, _ := a.watch(a.sessions, token)
+					streams = append(streams, ctx)
+				}
+			}
+			a.wire.reset()
+		}
+		open()
+		a.run(a.sessions)
+		time.Sleep(ginsession.DefaultSyncEvery / 2)
+		require.LessOrEqual(t, len(a.wire.statements()), 2, "the feed begins, and all are looked up")
+		a.wire.reset()
+		n, err := a.sessions.RevokeAll(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 30, n)
+		require.LessOrEqual(t, len(a.wire.statements()), 6)
+		open()
+		require.NoError(t, a.sessions.Accounts().Disable(t.Context(), a.ada.UserID))
+		require.LessOrEqual(t, len(a.wire.statements()), 6)
+		for _, ctx := range streams {
+			require.Error(t, ctx.Err())
+		}
+	}, func(c *ginsession.Config) { c.MaxSessions = -1 })
+}
