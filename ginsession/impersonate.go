@@ -37,17 +37,21 @@ func (m *Manager) Impersonate(c *gin.Context, userID string) (Session, error) {
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
-	ctx, cancel := m.store.deadline(c.Request.Context())
-	defer cancel()
-	user, err := m.users().Identity(ctx, userID)
-	switch {
-	case err != nil:
-		return Session{}, stamp(unavailable(err), v.now())
-	case userID == v.found.user.UserID || user.UserID != userID || m.cfg.MayImpersonate == nil || !m.cfg.MayImpersonate(v.found.user, user):
+	if userID == v.found.user.UserID || m.cfg.MayImpersonate == nil {
 		return Session{}, stamp(ErrImpersonation, v.now())
+	}
+	user, err := m.userOf(c.Request.Context(), userID)
+	if err == nil && !m.cfg.MayImpersonate(v.found.user, user) {
+		err = ErrImpersonation
+	}
+	if err != nil {
+		return Session{}, stamp(err, v.now())
 	}
 	in := signIn{user: user, known: true, actor: v.found.user, origin: v.found.row}
 	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
+	if errors.Is(err, ErrCredentialsInvalid) { // no longer as he was
+		err = ErrUserNotFound
+	}
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
@@ -153,12 +157,4 @@ func (m *Manager) resume(ctx context.Context, f found, now time.Time, by client)
 	m.tell(ctx, left)
 	m.tell(ctx, renewed)
 	return m.sign(found{row: next, user: actor, accessed: next.LastAccessed}, secret, now)
-}
-
-// users is where identities come from.
-func (m *Manager) users() Users {
-	if m.cfg.Users != nil {
-		return m.cfg.Users
-	}
-	return m.accounts
 }

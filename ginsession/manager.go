@@ -237,13 +237,28 @@ func (m *Manager) identity(ctx context.Context, rec record) (Identity, error) {
 		}
 		return rec.Account.identity(), nil
 	}
+	user, err := m.userOf(ctx, string(rec.UserID))
+	if errors.Is(err, ErrUserNotFound) {
+		err = ErrSessionInvalid
+	}
+	return user, err
+}
+
+// userOf asks who a user is. The error is ErrUserNotFound, or a fault of the store.
+func (m *Manager) userOf(ctx context.Context, id string) (Identity, error) {
+	if !isID(id) {
+		return Identity{}, ErrUserNotFound
+	}
+	if m.cfg.Users == nil {
+		return m.accounts.Identity(ctx, id)
+	}
 	ctx, cancel := m.store.deadline(ctx)
 	defer cancel()
-	user, err := m.cfg.Users.Identity(ctx, string(rec.UserID))
+	user, err := m.cfg.Users.Identity(ctx, id)
 	switch {
 	case errors.Is(err, ErrUserNotFound):
-		return Identity{}, ErrSessionInvalid
-	case err == nil && user.UserID != string(rec.UserID):
+		return Identity{}, ErrUserNotFound
+	case err == nil && user.UserID != id:
 		err = errors.New("Users.Identity returned another user than it was asked for")
 	case err == nil:
 		err = ctx.Err()

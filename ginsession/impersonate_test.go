@@ -1,0 +1,393 @@
+// One user signed in as another.
+
+package ginsession_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ginsession/gin-session/ginsession"
+	"github.com/ginsession/gin-session/ginsession/ginsessiontest"
+	"github.com/ginsession/gin-session/models"
+)
+
+// impersonable lets admins be signed in as those who are none.
+func impersonable(c *ginsession.Config) {
+	c.MayImpersonate = func(actor, user ginsession.Identity) bool { return actor.Role == "admin" && user.Role != "admin" }
+}
+
+// impersonation mounts what an application would.
+func impersonation(m *ginsession.Manager, r *gin.Engine) {
+	answer := func(c *gin.Context, err error) {
+		if err == nil {
+			var st ginsession.Status
+			if st, err = m.Check(c); err == nil {
+				c.JSON(http.StatusOK, st)
+				return
+			}
+		}
+		ginsession.Refuse(c, err)
+	}
+	r.POST("/as/:id", func(c *gin.Context) {
+		_, err := m.Impersonate(c, c.Param("id"))
+		answer(c, err)
+	})
+	r.POST("/back", func(c *gin.Context) {
+		_, err := m.StopImpersonating(c)
+		answer(c, err)
+	})
+	r.POST("/confirm", func(c *gin.Context) {
+		_, err := m.Confirm(c)
+		answer(c, err)
+	})
+	r.POST("/danger", ginsession.DenyImpersonated, func(c *gin.Context) { c.Status(http.StatusNoContent) })
+	r.GET("/fresh", ginsession.RequireFresh(10*time.Minute), func(c *gin.Context) { c.Status(http.StatusNoContent) })
+}
+
+// onEachAs is onEach with these routes.
+func onEachAs(t *testing.T, test func(t *testing.T, a *app), configure ...func(*ginsession.Config)) {
+	t.Helper()
+	onEach(t, func(t *testing.T, a *app) {
+		impersonation(a.sessions, a.engine)
+		test(t, a)
+	}, append([]func(*ginsession.Config){impersonable}, configure...)...)
+}
+
+// asBob returns ada's browser in which she is signed in as bob, and the token of her
+// own session.
+func (a *app) asBob() (c *ginsessiontest.Client, own string) {
+	a.t.Helper()
+	c = a.signIn(a.ada.Username)
+	own = c.Cookie(cookieName)
+	r := c.PostJSON("/as/"+a.bob.UserID, nil)
+	require.Equal(a.t, http.StatusOK, r.StatusCode, r.Text)
+	return c, own
+}
+
+func TestImpersonationIsRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		impersonation(a.sessions, a.engine)
+		c := a.signIn("ada")
+		a.wire.reset()
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/as/"+a.bob.UserID, nil)), "nobody may by default")
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/as/nobody", nil)), "nor learn who is there")
+	})
+	onEachAs(t, func(t *testing.T, a *app) {
+		carol := a.user("carol", "admin")
+		gone := a.user("gone", "viewer")
+		require.NoError(t, a.sessions.Accounts().Disable(t.Context(), gone.UserID))
+		ada, bob := a.signIn("ada"), a.signIn("bob")
+		before := len(a.rows())
+		for _, test := range []struct {
+			name string
+			c    *ginsessiontest.Client
+			id   string
+			want ginsession.Code
+		}{
+			{"oneself", ada, a.ada.UserID, ginsession.ErrImpersonation},
+			{"somebody as high", ada, carol.UserID, ginsession.ErrImpersonation},
+			{"a viewer", bob, a.ada.UserID, ginsession.ErrImpersonation},
+			{"unknown", ada, "nobody", ginsession.ErrUserNotFound},
+			{"no id", ada, strings.Repeat("x", 256), ginsession.ErrUserNotFound},
+			{"disabled", ada, gone.UserID, ginsession.ErrUserNotFound},
+			{"without a session", a.client(), a.bob.UserID, ginsession.ErrSessionNotFound},
+		} {
+			r := test.c.PostJSON("/as/"+test.id, nil)
+			require.Equal(t, test.want, code(t, r), test.name)
+			require.Empty(t, r.Header["Set-Cookie"], test.name)
+		}
+		c, _ := a.asBob()
+		carla := a.user("carla", "viewer")
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/as/"+carla.UserID, nil)), "nested")
+		require.Equal(t, ginsession.ErrImpersonation, code(t, ada.PostJSON("/back", nil)), "in nobody's name")
+		require.Equal(t, ginsession.ErrSessionNotFound, code(t, a.client().PostJSON("/back", nil)))
+		require.Len(t, a.rows(), before+2)
+	})
+}
+
+func TestImpersonation(t *testing.T) {
+	var h heard
+	onEachAs(t, func(t *testing.T, a *app) {
+		bobs := a.signIn("bob")
+		last := a.row().CreatedAt
+		time.Sleep(time.Minute)
+		c, own := a.asBob()
+		r := c.Get("/session")
+		require.Contains(t, r.Text, `"user":{"userId":"`+a.bob.UserID+`","username":"bob"`)
+		require.Contains(t, r.Text, `"actor":{"userId":"`+a.ada.UserID+`","username":"ada"`)
+		require.Contains(t, r.Text, `"remainingTime":3600,`)
+		require.NotContains(t, r.Text, "refreshIn")
+		require.Equal(t, "bob", c.Get("/me").Text)
+		require.Equal(t, ginsession.ErrRoleRequired, code(t, c.Get("/admin")), "the roles are the other's")
+		require.NotContains(t, bobs.Get("/session").Text, "actor")
+
+		var bob models.User
+		require.NoError(t, a.db.Where("id = ?", models.Exact(a.bob.UserID)).Take(&bob).Error)
+		require.Equal(t, last, bob.LastLogin, "he has not signed in")
+		require.EqualValues(t, 1, a.newDevices(a.bob))
+		require.Equal(t, 3, a.live())
+
+		h.take()
+		r = c.PostJSON("/back", nil)
+		require.Equal(t, http.StatusOK, r.StatusCode, r.Text)
+		require.Contains(t, r.Text, `"username":"ada"`)
+		require.NotContains(t, r.Text, "actor")
+		require.Equal(t, 200, c.Get("/admin").StatusCode, "the own role again")
+		require.Equal(t, sessionOf(t, own), sessionOf(t, c.Cookie(cookieName)), "the own session")
+		require.NotEqual(t, secretOf(t, own), secretOf(t, c.Cookie(cookieName)), "under a new secret")
+		require.Equal(t, 200, c.PostJSON("/session/refresh", nil).StatusCode)
+		require.Equal(t, 200, bobs.Get("/me").StatusCode)
+	}, h.listen, func(c *ginsession.Config) { c.MaxSessions = 1 })
+}
+
+func TestEveryEventOfAnImpersonationHasTheActor(t *testing.T) {
+	var h heard
+	onEachAs(t, func(t *testing.T, a *app) {
+		actorOf := func() map[string]models.Exact {
+			t.Helper()
+			actors := map[string]models.Exact{}
+			for _, e := range h.take() {
+				if e.UserID == models.Exact(a.bob.UserID) {
+					actors[e.Name] = e.Actor
+				} else {
+					require.Empty(t, e.Actor, "%s: ada herself", e.Name)
+				}
+			}
+			return actors
+		}
+		ada := models.Exact(a.ada.UserID)
+		c := a.signIn("ada")
+		h.take()
+		require.Equal(t, 200, c.PostJSON("/as/"+a.bob.UserID, nil).StatusCode)
+		require.Equal(t, map[string]models.Exact{"session_created": ada}, actorOf())
+
+		require.Equal(t, 403, c.Get("/admin").StatusCode)
+		require.Equal(t, map[string]models.Exact{"authz_fail": ada}, actorOf())
+
+		require.NoError(t, a.db.Model(&models.User{}).Where("id = ?", models.Exact(a.bob.UserID)).Update("role", "editor").Error)
+		require.Len(t, cookies(c.Get("/me")), 1)
+		require.Equal(t, map[string]models.Exact{"session_renewed": ada}, actorOf())
+
+		bobs := a.signIn("bob")
+		h.take()
+		require.Equal(t, `{"ended":1}`, c.Do("DELETE", "/sessions", "", nil).Text)
+		require.Equal(t, map[string]models.Exact{"authn_token_revoked": ada}, actorOf())
+		require.Equal(t, 401, bobs.Get("/me").StatusCode)
+		require.Contains(t, bobs.Get("/session").Text, `"endReason":"admin"`, "another one did it")
+
+		h.take()
+		require.Equal(t, 200, c.PostJSON("/back", nil).StatusCode)
+		require.Equal(t, map[string]models.Exact{"session_logout": ada}, actorOf())
+
+		c, _ = a.asBob()
+		h.take()
+		require.Equal(t, 200, c.PostJSON("/logout", nil).StatusCode)
+		require.Equal(t, map[string]models.Exact{"session_logout": ada}, actorOf())
+
+		c, _ = a.asBob()
+		time.Sleep(time.Hour)
+		h.take()
+		require.Equal(t, ginsession.ErrSessionExpired, code(t, c.Get("/me")))
+		require.Equal(t, map[string]models.Exact{"session_expired": ada}, actorOf())
+
+		c, _ = a.asBob()
+		old := forge(t, key1, string(sessionOf(t, c.Cookie(cookieName))), strings.Repeat("A", 43), time.Now().Add(time.Hour))
+		h.take()
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, a.with(old).Get("/me")))
+		require.Equal(t, map[string]models.Exact{"authn_token_reuse": ada}, actorOf())
+
+		var rows []models.Event
+		require.NoError(t, a.db.Where("actor <> ''").Find(&rows).Error)
+		require.GreaterOrEqual(t, len(rows), 11, "they are in the table")
+	}, h.listen)
+}
+
+func TestImpersonationLastsAnHour(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		c, _ := a.asBob()
+		for range 3 {
+			time.Sleep(20*time.Minute - time.Millisecond)
+			r := c.Get("/me")
+			require.Equal(t, 200, r.StatusCode)
+			require.Empty(t, cookies(r), "no refresh")
+			require.Empty(t, cookies(c.PostJSON("/session/refresh", nil)), "not by his wish either")
+		}
+		time.Sleep(3 * time.Millisecond)
+		require.Equal(t, ginsession.ErrSessionExpired, code(t, c.Get("/me")))
+		require.Equal(t, ginsession.ErrSessionExpired, code(t, c.PostJSON("/session/refresh", nil)))
+		time.Sleep(time.Hour)
+		r := c.PostJSON("/back", nil)
+		require.Equal(t, 200, r.StatusCode, r.Text)
+		require.Equal(t, 200, c.Get("/admin").StatusCode)
+
+		c = a.signIn("ada")
+		time.Sleep(23*time.Hour + 20*time.Minute) // ten minutes before it is refreshed
+		require.Contains(t, c.PostJSON("/as/"+a.bob.UserID, nil).Text, `"remainingTime":2400,`, "nor longer than the own session")
+		time.Sleep(40 * time.Minute)
+		require.Equal(t, ginsession.ErrSessionExpired, code(t, c.Get("/me")))
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, c.PostJSON("/back", nil)), "which has run out with it")
+	})
+}
+
+func TestImpersonationIsNoSignIn(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		bobs := []*ginsessiontest.Client{a.signIn("bob")}
+		time.Sleep(time.Minute)
+		bobs = append(bobs, a.signIn("bob"))
+		time.Sleep(time.Minute)
+		c := a.signIn("ada")
+		r := c.PostJSON("/as/"+a.bob.UserID, nil)
+		for _, line := range r.Header["Set-Cookie"] {
+			require.True(t, strings.HasPrefix(line, cookieName+"="), "no mark of the device: %s", line)
+		}
+		require.Contains(t, bobs[0].Get("/session").Text, `"isAuthenticated":true`)
+		time.Sleep(time.Minute)
+		bobs = append(bobs, a.signIn("bob"))
+		require.Equal(t, 401, bobs[0].Get("/me").StatusCode, "the limit is of his own")
+		require.Equal(t, 200, bobs[1].Get("/me").StatusCode)
+		require.Equal(t, "bob", c.Get("/me").Text, "and the other is not among them")
+	}, func(c *ginsession.Config) { c.MaxSessions = 2 })
+}
+
+// A fault at any statement of becoming another, of a request as him, and of
+// returning is answered 503; nobody is let in, and the cookie stays.
+func TestImpersonationAndFaultsOfTheStore(t *testing.T) {
+	requests := map[string]struct {
+		prepare func(a *app) *ginsessiontest.Client
+		send    func(a *app, c *ginsessiontest.Client) ginsessiontest.Response
+	}{
+		"Impersonate": {func(a *app) *ginsessiontest.Client { return a.signIn("ada") },
+			func(a *app, c *ginsessiontest.Client) ginsessiontest.Response {
+				return c.PostJSON("/as/"+a.bob.UserID, nil)
+			}},
+		"a request": {func(a *app) *ginsessiontest.Client { c, _ := a.asBob(); return c },
+			func(_ *app, c *ginsessiontest.Client) ginsessiontest.Response { return c.Get("/me") }},
+		"its status": {func(a *app) *ginsessiontest.Client { c, _ := a.asBob(); return c },
+			func(_ *app, c *ginsessiontest.Client) ginsessiontest.Response { return c.Get("/session") }},
+		"Stop": {func(a *app) *ginsessiontest.Client { c, _ := a.asBob(); return c },
+			func(_ *app, c *ginsessiontest.Client) ginsessiontest.Response { return c.PostJSON("/back", nil) }},
+		"Stop after the hour": {func(a *app) *ginsessiontest.Client {
+			c, _ := a.asBob()
+			time.Sleep(time.Hour)
+			return c
+		}, func(_ *app, c *ginsessiontest.Client) ginsessiontest.Response { return c.PostJSON("/back", nil) }},
+	}
+	onEachAs(t, func(t *testing.T, a *app) {
+		for name, q := range requests {
+			a.wire.reset()
+			c := q.prepare(a)
+			a.wire.reset()
+			require.Equal(t, 200, q.send(a, c).StatusCode, name)
+			steps := a.wire.statements()
+			require.NotEmpty(t, steps, name)
+			for n, step := range steps {
+				for kind, fault := range map[string]func(context.Context) error{"fails": fails, "hangs": hangs} {
+					for _, late := range []bool{false, true} {
+						if a.d.Kind != "sqlite" && (kind == "hangs" || late && step != "COMMIT") {
+							continue // what we do then does not depend on the database
+						}
+						label := fmt.Sprintf("%s: %s at %s (%d of %d), late %v", name, kind, step, n+1, len(steps), late)
+						a.wire.reset()
+						c := q.prepare(a)
+						token := c.Cookie(cookieName)
+						a.wire.breakAt(n+1, late, fault)
+						r := q.send(a, c)
+						a.wire.reset()
+						require.Equal(t, ginsession.ErrStoreUnavailable, code(t, r), label)
+						require.Empty(t, r.Header["Set-Cookie"], label)
+						require.Equal(t, token, c.Cookie(cookieName), label)
+						if late && strings.HasPrefix(name, "Stop") && step == "COMMIT" {
+							continue // it was carried out, and only the word of it was lost
+						}
+						require.Equal(t, 200, q.send(a, c).StatusCode, label)
+					}
+				}
+			}
+		}
+	}, func(c *ginsession.Config) { c.MaxSessions = -1 })
+}
+
+// impersonationUsers are an application's own.
+type impersonationUsers struct {
+	mu    sync.Mutex
+	roles map[string]string
+	err   error
+	late  bool
+}
+
+func (u *impersonationUsers) Authenticate(ctx context.Context, login, _ string) (ginsession.Identity, error) {
+	return u.Identity(ctx, login)
+}
+
+func (u *impersonationUsers) Identity(ctx context.Context, id string) (ginsession.Identity, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	role, ok := u.roles[id]
+	switch {
+	case u.late && id == "7":
+		<-ctx.Done()
+	case u.err != nil && id == "7":
+		return ginsession.Identity{}, u.err
+	case !ok:
+		return ginsession.Identity{}, ginsession.ErrUserNotFound
+	}
+	return ginsession.Identity{UserID: id, Username: "user " + id, Role: role}, nil
+}
+
+func (u *impersonationUsers) set(id, role string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.roles[id] = role
+}
+
+func TestImpersonationWithUsersOfTheApplication(t *testing.T) {
+	var u *impersonationUsers
+	onEachAs(t, func(t *testing.T, a *app) {
+		*u = impersonationUsers{roles: map[string]string{"1": "admin", "7": "viewer"}}
+		a.run(a.sessions)
+		time.Sleep(settled)
+		c := a.client()
+		require.Equal(t, 200, c.PostJSON("/login", gin.H{"username": "1", "password": "x"}).StatusCode)
+		require.Equal(t, ginsession.ErrUserNotFound, code(t, c.PostJSON("/as/8", nil)))
+		for name, fault := range map[string]struct {
+			err  error
+			late bool
+		}{
+			"fails": {err: errors.New("no answer")}, "limits": {err: ginsession.ErrRateLimited}, "late": {late: true},
+		} {
+			u.err, u.late = fault.err, fault.late
+			r := c.PostJSON("/as/7", nil)
+			require.Equal(t, ginsession.ErrStoreUnavailable, code(t, r), name)
+			require.Empty(t, r.Header["Set-Cookie"], name)
+			u.err, u.late = nil, false
+		}
+		require.Equal(t, 200, c.PostJSON("/as/7", nil).StatusCode)
+		require.Equal(t, "user 7", c.Get("/me").Text)
+		ctx, _ := a.watch(a.sessions, c.Cookie(cookieName))
+
+		u.set("1", "viewer") // of whom UserChanged is not even told
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, c.Get("/me")))
+		require.NoError(t, ctx.Err())
+		require.NoError(t, a.sessions.UserChanged(t.Context(), "1"))
+		watchEnded(t, ctx, ginsession.ErrSessionInvalid, ginsession.ReasonRole, "")
+		u.set("1", "admin")
+		u.mu.Lock()
+		delete(u.roles, "7")
+		u.mu.Unlock()
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, c.Get("/me")))
+		require.Equal(t, 200, c.PostJSON("/back", nil).StatusCode, "he is gone, she is not")
+		require.Equal(t, "user 1", c.Get("/me").Text)
+	}, func(c *ginsession.Config) {
+		u = &impersonationUsers{}
+		c.Users = u
+	})
+}
