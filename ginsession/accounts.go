@@ -142,11 +142,13 @@ func (a *Accounts) taken(ctx context.Context, user models.User) bool {
 // Authenticate implements [Users]. login is the username or the e-mail. The
 // error is [ErrCredentialsInvalid] for an unknown name, a wrong password and a
 // disabled user alike, and each costs one hash. It is [ErrRateLimited] if there
-// were too many failures on the account, or if too many passwords wait to be
-// hashed. The handler [Manager.Login] counts failures by their source too, which
-// cannot be known here.
+// were too many failures, or if too many passwords wait to be hashed.
+//
+// ctx should be the *gin.Context, or made from it: then failures are counted by their
+// source, and devices are known, as [Manager.Login] does it. Of any other context all
+// clients are one source, and the failures of one make everybody wait.
 func (a *Accounts) Authenticate(ctx context.Context, login, password string) (Identity, error) {
-	user, err := a.authenticate(ctx, login, password, attempt{at: a.m.now(), failed: eventLoginFailed})
+	user, err := a.authenticate(ctx, login, password, a.m.attemptIn(ctx, eventLoginFailed))
 	if err != nil {
 		return Identity{}, stamp(err, a.m.now())
 	}
@@ -187,7 +189,7 @@ func (a *Accounts) upgrade(ctx context.Context, user models.User, password strin
 // zero, and looks whether the password is right; outdated says that its hash is not
 // what it would be today.
 func (a *Accounts) check(ctx context.Context, user models.User, login, password string, try attempt) (outdated bool, err error) {
-	try.user = user.ID
+	try.user, try.login = user.ID, login
 	try.account = accountOfName(login)
 	if user.ID != "" { // whether by username or e-mail
 		try.account = accountOfUser(user.ID)
@@ -290,13 +292,13 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, password string) err
 // must be right, and still be his when the new one is set: the error is
 // [ErrCredentialsInvalid] otherwise. His sessions end, except those whose ids
 // are given, such as the one he is using; these get a new secret at their next
-// request.
+// request. ctx should be the *gin.Context, or made from it: see Authenticate.
 func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password string, except ...string) error {
 	user, err := a.byID(ctx, userID)
 	if err != nil {
 		return stamp(err, a.m.now())
 	}
-	if _, err := a.check(ctx, user, userID, current, attempt{at: a.m.now(), failed: eventPasswordFailed}); err != nil {
+	if _, err := a.check(ctx, user, userID, current, a.m.attemptIn(ctx, eventPasswordFailed)); err != nil {
 		return stamp(err, a.m.now())
 	}
 	err = a.setPassword(ctx, user, password, user.Epoch, except)
@@ -385,7 +387,7 @@ func (a *Accounts) change(ctx context.Context, userID string, ch change) error {
 			return nil, ErrUserNotFound
 		}
 		if ch.event == eventPassword {
-			if err := forgiveAccount(tx, accountOfUser(id)); err != nil {
+			if err := forgiveAccount(tx, a.m.attemptID("account", accountOfUser(id))); err != nil {
 				return nil, err
 			}
 		}

@@ -41,8 +41,12 @@ func networkOf(address netip.Addr, bits int) string {
 	return network.Masked().Addr().String()
 }
 
-// clientOf says where a request comes from, as far as that is kept.
+// clientOf says where a request comes from, as far as that is kept. It warns once of
+// a proxy that nobody has told the engine of: all clients are one source then.
 func (m *Manager) clientOf(c *gin.Context) client {
+	if len(c.Request.Header["X-Forwarded-For"]) > 0 && !m.warned.Load() && trustsEverybody(c) && !m.warned.Swap(true) {
+		m.cfg.Logger.Warn("ginsession: X-Forwarded-For came and is not believed: behind a proxy call SetTrustedProxies of the engine, or all clients share one limit of failures")
+	}
 	by := client{ip: m.cfg.Addresses.text(addressOf(c)), agent: printable(c.Request.UserAgent(), 256)}
 	if v := m.visitOf(c); v != nil && v.found != nil { // what is known is nobody's in another's name
 		by.actor = v.found.row.Actor

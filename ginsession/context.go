@@ -29,6 +29,7 @@ type visit struct {
 	loaded  bool        // Load has run
 	raw     *string     // the token that came: see token. A dump follows no pointers
 	bearer  bool        // it came in Authorization
+	login   string      // the name that was given with the right password, if one was
 	issued  *string     // a new one for the answer, if it goes into no cookie
 
 	// If err is nil, at least one of the next two has the session. What is known
@@ -82,6 +83,18 @@ func (v *visit) name() name {
 	default:
 		return name{}
 	}
+}
+
+// names names all sessions that end with that of the visit: of who is signed in as
+// another his own one too, also if the other has run out.
+func (v *visit) names() (all []name) {
+	if n := v.name(); n != (name{}) {
+		all = append(all, n)
+	}
+	if v.found != nil && v.found.row.OriginID != "" && v.found.place != unknown && ownerMarked(v.m.keys, v.found.row) {
+		all = append(all, name{v.found.row.OriginID, v.found.row.Actor})
+	}
+	return all
 }
 
 // Format implements [fmt.Formatter]: a dump of a context shows no secret.

@@ -76,30 +76,32 @@ func (k cookie) alone(line string) bool {
 		strings.IndexByte(line, ';') < 0 && !strings.HasSuffix(line, " ") && !strings.HasSuffix(line, "\t")
 }
 
-// cut takes the cookie out of one line. Mostly it is there once, at one of the ends.
+// cut takes the cookie out of one line, in one pass. Mostly it is there once, at one
+// of the ends.
 func (k cookie) cut(line string) (others, value string, count int) {
+	kept := make([]string, 0, 2) // the stretches between
+	begin := 0                   // of the present one
+	keep := func(end int) {
+		if stretch := strings.Trim(line[begin:max(begin, end)], "; \t"); stretch != "" {
+			kept = append(kept, stretch)
+		}
+	}
 	for start := 0; start <= len(line); {
 		end := len(line)
 		if at := strings.IndexByte(line[start:], ';'); at >= 0 {
 			end = start + at
 		}
-		name, v, _ := strings.Cut(strings.Trim(line[start:end], " \t"), "=")
-		if name != k.name {
-			start = end + 1
-			continue
+		if name, v, _ := strings.Cut(strings.Trim(line[start:end], " \t"), "="); name == k.name {
+			keep(start)
+			value, count, begin = v, count+1, min(end+1, len(line))
 		}
-		value, count = v, count+1
-		before, after := strings.Trim(line[:start], "; \t"), strings.Trim(line[end:], "; \t")
-		switch {
-		case before == "":
-			line, start = after, 0
-		case after == "":
-			return before, value, count
-		default:
-			line, start = before+"; "+after, len(before)+2
-		}
+		start = end + 1
 	}
-	return line, value, count
+	if count == 0 {
+		return line, "", 0
+	}
+	keep(len(line))
+	return strings.Join(kept, "; "), value, count
 }
 
 // set writes the cookie. Without remember it lasts as long as the browser,

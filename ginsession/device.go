@@ -62,12 +62,13 @@ func (m *Manager) knows(d device, account string) bool {
 }
 
 // setDevice writes the cookie of a device on which user has just signed in.
-func (m *Manager) setDevice(h http.Header, d device, user Identity, now time.Time) {
+// login is the name that he gave, if any.
+func (m *Manager) setDevice(h http.Header, d device, user Identity, login string, now time.Time) {
 	if d.name == "" {
 		d.name = newSecret()[:token.MarkLength]
 	}
 	parts, others := []string{d.name}, d.marks
-	for _, account := range m.accountsOf(user) {
+	for _, account := range m.accountsOf(user, login) {
 		text := d.name + " " + account
 		parts = append(parts, m.keys.Mark(text))
 		others = slices.DeleteFunc(others, func(mark string) bool { return m.keys.Marked(text, mark) })
@@ -77,16 +78,13 @@ func (m *Manager) setDevice(h http.Header, d device, user Identity, now time.Tim
 	m.deviceCookie.set(h, value, true, now, now.Add(deviceAge))
 }
 
-// accountsOf returns the accounts under which attempts of a user may be counted: his
-// own, and where the application has its Users, what they may call him when he signs in.
-func (m *Manager) accountsOf(user Identity) []string {
+// accountsOf returns the accounts under which attempts of a user are counted: his
+// own, or where the application has its Users the name under which he has just signed
+// in. What else they call him counts for nothing: it may be another's name.
+func (m *Manager) accountsOf(user Identity, login string) []string {
 	accounts := []string{accountOfUser(models.Exact(user.UserID))}
-	if m.cfg.Users != nil {
-		for _, name := range []string{user.Username, user.Email} {
-			if name != "" {
-				accounts = append(accounts, accountOfName(name))
-			}
-		}
+	if m.cfg.Users != nil && login != "" {
+		accounts = append(accounts, accountOfName(login))
 	}
 	return accounts
 }

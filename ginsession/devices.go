@@ -123,11 +123,15 @@ func (m *Manager) List(c *gin.Context) {
 	}
 	type listed struct {
 		Session
-		Current bool `json:"current"`
+		Current      bool `json:"current"`
+		Impersonated bool `json:"impersonated,omitempty"`
 	}
 	sessions := make([]listed, len(list))
 	for i, s := range list {
-		sessions[i] = listed{s, s.ID == own.ID}
+		sessions[i] = listed{s, s.ID == own.ID, s.Actor.UserID != ""}
+		if sessions[i].Impersonated { // where the support sits is not the user's to know
+			sessions[i].IPAddress, sessions[i].UserAgent = "", ""
+		}
 	}
 	writeJSON(c, http.StatusOK, gin.H{"sessions": sessions})
 }

@@ -55,9 +55,9 @@ func (m *Manager) Login(c *gin.Context) {
 	if err == nil {
 		user, err = m.authenticate(c, v.now(), in.username, in.password)
 	}
-	if err == nil && in.token {
+	if err == nil {
 		next := *v
-		next.bearer = true
+		next.bearer, next.login = in.token || v.bearer, in.username
 		next.put(c)
 	}
 	var s Session
@@ -75,14 +75,19 @@ func (m *Manager) Login(c *gin.Context) {
 	m.writeStatus(c, s, v.now())
 }
 
-// writeStatus answers with the status of a session, and with its token, if the
-// client was given a new one that is in no cookie.
+// writeStatus answers with the status of a session.
 func (m *Manager) writeStatus(c *gin.Context, s Session, now time.Time) {
+	writeJSON(c, http.StatusOK, m.statusFor(c, s, now))
+}
+
+// statusFor is the status of a session, with its token if the client was given a new
+// one that is in no cookie.
+func (m *Manager) statusFor(c *gin.Context, s Session, now time.Time) Status {
 	st := m.status(s, now)
 	if v := m.visitOf(c); v != nil && v.issued != nil {
 		st.Token = *v.issued
 	}
-	writeJSON(c, http.StatusOK, st)
+	return st
 }
 
 func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, err error) {
@@ -242,7 +247,9 @@ func (m *Manager) redirect(c *gin.Context, to, otherwise string) {
 // authn_login_newdevice.
 //
 // With [Accounts] the user must be there and not disabled: the error is
-// [ErrCredentialsInvalid] otherwise. It is [ErrSessionLimit] if he has as many
+// [ErrCredentialsInvalid] otherwise. It should be the Identity that
+// [Accounts.Authenticate] returned, and not a copy that was put together again: it
+// knows whether the password has been changed since. It is [ErrSessionLimit] if he has as many
 // sessions as he may and Config.RefuseOverLimit is set, [ErrInternal] if the UserID is
 // no text of 1 to 255 bytes, or [ErrStoreUnavailable] if the database does not answer.
 func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, error) {
@@ -252,14 +259,14 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 	}
 	device := m.deviceOf(c.Request.Header)
 	known := m.knows(device, accountOfUser(models.Exact(user.UserID)))
-	in := signIn{user: user, remember: remember, known: known || v.bearer, old: v.name()}
+	in := signIn{user: user, remember: remember, known: known, old: v.names()}
 	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
 	s := m.enter(c, *v, f, raw)
 	if !v.bearer {
-		m.setDevice(c.Writer.Header(), device, user, v.now())
+		m.setDevice(c.Writer.Header(), device, user, v.login, v.now())
 	}
 	return s, nil
 }
@@ -280,17 +287,17 @@ func (m *Manager) enter(c *gin.Context, v visit, f found, raw string) Session {
 func (m *Manager) End(c *gin.Context) error {
 	v := m.visit(c)
 	var err error
-	if old := v.name(); old != (name{}) {
-		err = m.end(c.Request.Context(), old, v.now(), m.clientOf(c))
-		if err == nil && v.found != nil && v.found.row.Actor != "" { // and his own
-			own := name{v.found.row.OriginID, v.found.row.Actor}
-			err = m.end(c.Request.Context(), own, v.now(), m.clientOf(c))
+	names := v.names()
+	for _, n := range names {
+		if err = m.end(c.Request.Context(), n, v.now(), m.clientOf(c)); err != nil {
+			break
 		}
-	} else if v.fault() {
+	}
+	if len(names) == 0 && v.fault() {
 		err = v.err
 	}
 	if err != nil {
-		m.endOwed(v.token(), v.now(), m.clientOf(c))
+		m.endOwed(v.token(), names, v.now(), m.clientOf(c))
 	}
 	next := *v
 	next.raw, next.known, next.found, next.err = nil, nil, nil, ErrSessionNotFound
@@ -317,13 +324,14 @@ func (m *Manager) Renew(c *gin.Context) (Session, error) {
 	return v.session(), nil
 }
 
-// Check tells how the session of the request stands and changes nothing. The
-// error is [ErrStoreUnavailable] if that cannot be known.
+// Check tells how the session of the request stands and changes nothing. If the
+// request has given a client that sends the token in Authorization another one, be it
+// by [Manager.Open], it is in the answer. The error is [ErrStoreUnavailable] if that cannot be known.
 func (m *Manager) Check(c *gin.Context) (Status, error) {
 	v := m.visit(c)
 	switch {
 	case v.err == nil:
-		return m.status(v.session(), v.now()), nil
+		return m.statusFor(c, v.session(), v.now()), nil
 	case v.fault():
 		return Status{}, stamp(v.err, v.now())
 	default:

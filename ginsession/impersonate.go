@@ -58,8 +58,8 @@ func (m *Manager) Impersonate(c *gin.Context, userID string) (Session, error) {
 	return m.enter(c, v, f, raw), nil
 }
 
-// StopImpersonating ends a session as another user and returns to the own one. It
-// also does so for one that has run out, as long as the own session lives. The error
+// StopImpersonating ends a session as another user and returns to the own one, once.
+// It also does so for one that has run out, as long as the own session lives. The error
 // is [ErrImpersonation] if the request is in nobody else's name, [ErrSessionInvalid]
 // if the own session has ended, or [ErrStoreUnavailable].
 func (m *Manager) StopImpersonating(c *gin.Context) (Session, error) {
@@ -72,7 +72,7 @@ func (m *Manager) StopImpersonating(c *gin.Context) (Session, error) {
 	}
 	f := *v.found
 	ranOut := errors.Is(v.err, ErrSessionExpired)
-	if f.row.Actor == "" || f.place == unknown || v.err != nil && !ranOut {
+	if f.row.OriginID == "" || f.place == unknown || !ownerMarked(m.keys, f.row) || v.err != nil && !ranOut {
 		return Session{}, stamp(ErrImpersonation, v.now())
 	}
 	own, raw, err := m.resume(c.Request.Context(), f, v.now(), m.clientOf(c))
@@ -124,11 +124,14 @@ func (m *Manager) actorOf(ctx context.Context, f found, now time.Time) (Identity
 // originOf returns the own session of who is signed in as another, and who he is.
 // That session is not used meanwhile, so it does not fall idle.
 func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.Session, Identity, error) {
+	if m.owed.ended(string(f.row.OriginID)) {
+		return models.Session{}, Identity{}, ErrSessionInvalid // its row may not say so yet
+	}
 	rec, ok, err := m.store.find(ctx, string(f.row.OriginID))
 	if err != nil {
 		return models.Session{}, Identity{}, err
 	}
-	if !ok || rec.UserID != f.row.Actor || !rec.EndedAt.IsZero() || !sound(rec.Session) || !now.Before(rec.ExpiresAt.Time()) {
+	if !ok || rec.UserID != f.row.Actor || !rec.EndedAt.IsZero() || !sound(rec.Session) || !ownerMarked(m.keys, rec.Session) || !now.Before(rec.ExpiresAt.Time()) {
 		return models.Session{}, Identity{}, ErrSessionInvalid
 	}
 	actor, err := m.identity(ctx, rec)
@@ -138,11 +141,16 @@ func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.
 // resume returns from a session as another user to the own one.
 func (m *Manager) resume(ctx context.Context, f found, now time.Time, by client) (found, string, error) {
 	row, actor, err := m.originOf(ctx, f, now)
+	used := max(row.LastAccessed, f.accessed).Time() // either is use
+	if err == nil && !now.Before(m.cfg.end(row.ExpiresAt.Time(), used)) {
+		err = ErrSessionInvalid
+	}
 	if err != nil {
 		return found{}, "", err
 	}
 	secret, next := newSecret(), row
 	next.SecretHash, next.PreviousHash, next.Salt, next.SeenAt = hashSecret(secret), nil, nil, 0
+	next.OwnerMark = ownerMark(m.keys, next)
 	next.RenewedAt, next.LastAccessed = models.At(now), models.At(now)
 	next.IPAddress, next.UserAgent = by.ip, by.agent
 	left := by.event(eventSessionLogout, f.row.ID, f.row.UserID, ReasonLogout, now)

@@ -36,6 +36,8 @@ type Manager struct {
 	watchers *watchers
 	activity *activity
 	owed     *owed
+	heard    chan struct{}             // the feed was read
+	warned   atomic.Bool               // see clientOf
 	running  atomic.Bool               // Run
 	synced   atomic.Pointer[time.Time] // see follows
 }
@@ -67,6 +69,7 @@ func New(db *gorm.DB, cfg Config) (*Manager, error) {
 		origins:      origins,
 		live:         newLive(cfg.LiveSessions),
 		watchers:     newWatchers(),
+		heard:        make(chan struct{}, 1),
 		activity:     newActivity(cfg.LiveSessions),
 		owed:         newOwed(),
 	}
@@ -209,7 +212,7 @@ func (m *Manager) over(f found, now time.Time) error {
 	case !f.row.EndedAt.IsZero():
 		over.Reason = Reason(f.row.EndReason)
 		over.Code = over.Reason.code()
-	case !sound(f.row):
+	case !sound(f.row), !ownerMarked(m.keys, f.row):
 		over.Code = ErrSessionInvalid
 	case !now.Before(end):
 		over.Code, over.Reason = ErrSessionExpired, reason
@@ -414,7 +417,7 @@ func (m *Manager) renew(ctx context.Context, f found, now time.Time, by client) 
 	mark := roleMark(f.user.Role)
 	later := next.ExpiresAt > f.row.ExpiresAt
 	switch {
-	case m.rotatable(f, now) && (later || next.RoleMark != mark || f.outdated(now)):
+	case m.rotatable(f, now) && (later || next.RoleMark != mark || f.outdated(now) || f.row.Remember):
 		secret = rotate(&next, secret)
 		next.RoleMark = mark
 	case !later && !f.outdated(now) && !f.doubtful():
@@ -427,13 +430,13 @@ func (m *Manager) renew(ctx context.Context, f found, now time.Time, by client) 
 	}
 	next.RenewedAt, next.LastAccessed = models.At(now), models.At(now)
 	next.IPAddress, next.UserAgent = by.ip, by.agent
-
 	return m.replace(ctx, f, next, secret, "", now, by)
 }
 
 // replace writes a renewal. If another request was quicker, the row decides, and
 // there is no token.
 func (m *Manager) replace(ctx context.Context, f found, next models.Session, secret string, reason Reason, now time.Time, by client) (found, string, error) {
+	next.OwnerMark = ownerMark(m.keys, next) // under the present key
 	event := by.event(eventSessionRenewed, f.row.ID, f.row.UserID, reason, now)
 	won, err := m.store.renew(ctx, f.row, next, event)
 	if err != nil {
@@ -509,8 +512,8 @@ type name struct{ session, user models.Exact }
 type signIn struct {
 	user     Identity
 	remember bool
-	known    bool // he has signed in on this device before
-	old      name // the session that this one takes the place of, if any
+	known    bool   // he has signed in on this device before
+	old      []name // the sessions that this one takes the place of
 
 	actor  Identity       // who signs in as user, where that is another
 	origin models.Session // and his own session
@@ -544,8 +547,10 @@ func (m *Manager) open(ctx context.Context, in signIn, now time.Time, by client)
 		row.Actor, row.OriginID = models.Exact(in.actor.UserID), in.origin.ID
 		row.ExpiresAt = min(row.ExpiresAt, in.origin.ExpiresAt, models.At(now.Add(impersonationAge).Truncate(time.Second)))
 		row.AbsoluteExpiresAt = row.ExpiresAt
+		row.AuthenticatedAt = in.origin.AuthenticatedAt // he has proved nothing since
 		by.actor = row.Actor
 	}
+	row.OwnerMark = ownerMark(m.keys, row)
 	f, raw, err := m.sign(found{row: row, user: user, actor: in.actor, accessed: row.LastAccessed}, secret, now)
 	if err != nil {
 		return found{}, "", err
@@ -559,8 +564,8 @@ func (m *Manager) open(ctx context.Context, in signIn, now time.Time, by client)
 	if !in.known {
 		o.created = append(o.created, by.event(eventNewDevice, row.ID, row.UserID, "", now))
 	}
-	if in.old != (name{}) {
-		o.ended = by.event(eventSessionLogout, in.old.session, in.old.user, ReasonLogout, now)
+	for _, old := range in.old {
+		o.ended = append(o.ended, by.event(eventSessionLogout, old.session, old.user, ReasonLogout, now))
 	}
 	if row.Actor == "" {
 		o.limit = m.limitOf(user, by, now)
@@ -590,6 +595,7 @@ func (m *Manager) limitOf(user Identity, by client, now time.Time) limit {
 	if m.cfg.IdleTimeout > 0 { // a row may be behind by a little more than two minutes: see activity
 		l.usedSince = models.At(now.Add(-m.cfg.IdleTimeout - 3*activityInterval))
 	}
+	l.lock = m.attemptID("sign-in", user.UserID)
 	l.ended = by.event(eventSessionLimit, "", models.Exact(user.UserID), ReasonLimit, now)
 	return l
 }
@@ -604,18 +610,22 @@ func (m *Manager) end(ctx context.Context, n name, now time.Time, by client) err
 	return err
 }
 
-// endOwed ends a session here and now although the database does not answer, and
-// keeps its end until it does. raw is its token.
-func (m *Manager) endOwed(raw string, now time.Time, by client) {
-	claims, err := m.keys.Verify(raw, now)
-	if err != nil {
-		return // nothing that could be used
+// endOwed ends sessions here and now although the database does not answer, and
+// keeps their end until it does: that of a token, and others that are known by name.
+func (m *Manager) endOwed(raw string, names []name, now time.Time, by client) {
+	ids := map[models.Exact]time.Time{} // and when they are over by themselves
+	for _, n := range names {
+		ids[n.session] = m.cfg.absoluteEnd(now.Add(m.cfg.AbsoluteTimeout))
 	}
-	until := m.cfg.absoluteEnd(claims.IssuedAt.Add(m.cfg.AbsoluteTimeout))
-	if !m.owed.logout(models.Exact(claims.SessionID), logout{now, by, until}, now) {
-		m.cfg.Logger.Error("ginsession: a logout is lost: the database does not answer, and too many wait for it", "session", claims.SessionID)
+	if claims, err := m.keys.Verify(raw, now); err == nil {
+		ids[models.Exact(claims.SessionID)] = m.cfg.absoluteEnd(claims.IssuedAt.Add(m.cfg.AbsoluteTimeout))
 	}
-	m.changedHere(models.Event{Name: eventSessionLogout, SessionID: models.Exact(claims.SessionID)})
+	for id, until := range ids {
+		if !m.owed.logout(id, logout{now, by, until}, now) {
+			m.cfg.Logger.Error("ginsession: a logout is lost: the database does not answer, and too many wait for it", "session", string(id))
+		}
+		m.changedHere(models.Event{Name: eventSessionLogout, SessionID: id})
+	}
 }
 
 // sign makes the token of a new cookie for f, which expires with its row.

@@ -66,7 +66,7 @@ func (m *Manager) Load(c *gin.Context) {
 // what comes over it is not checked again, and browsers let any page open one.
 func (m *Manager) sameOrigin(c *gin.Context) bool {
 	r := c.Request
-	if v := m.visitOf(c); v != nil && v.bearer || m.bearerOf(r) != "" {
+	if v := m.visitOf(c); v != nil && v.bearer || v == nil && m.bearerOf(r) != "" {
 		return true // no page of another origin can send that
 	}
 	if r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {

@@ -48,6 +48,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	loops.Go(func() { m.writeAccesses(ctx) })
 	loops.Go(func() { m.payOwed(ctx) })
 	loops.Go(func() { m.sweepNowAndThen(ctx) })
+	loops.Go(func() { m.lookAfterStreams(ctx) })
 	loops.Wait()
 
 	m.activity.accept(false)
@@ -73,11 +74,25 @@ func (m *Manager) followChanges(ctx context.Context) {
 			m.synced.Store(&instant)
 		}
 		broken.report(ctx, m, "the changes of other processes cannot be read", err)
-		if err == nil {
-			m.look(ctx, m.watchers.due(models.At(m.now())))
+		select {
+		case m.heard <- struct{}{}:
+		default: // it has yet to take the last one
 		}
 		if !sleep(ctx, m.cfg.SyncEvery-time.Since(began)) {
 			return
+		}
+	}
+}
+
+// lookAfterStreams looks up who watches, after each reading of the feed, and does not
+// hold that up.
+func (m *Manager) lookAfterStreams(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.heard:
+			m.look(ctx, m.watchers.due(models.At(m.now())))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"time"
 
+	"github.com/ginsession/gin-session/ginsession/internal/token"
 	"github.com/ginsession/gin-session/models"
 )
 
@@ -113,6 +114,20 @@ func hashSecret(secret string) []byte {
 
 func sameSecret(hash []byte, secret string) bool {
 	return subtle.ConstantTimeCompare(hash, hashSecret(secret)) == 1
+}
+
+// ownerMark binds the row of a session to its user: the cookie knows nothing of him.
+func ownerMark(keys *token.Ring, row models.Session) models.Exact {
+	return models.Exact(keys.Mark(ownerText(row)))
+}
+
+func ownerMarked(keys *token.Ring, row models.Session) bool {
+	return keys.Marked(ownerText(row), string(row.OwnerMark))
+}
+
+// ownerText holds ids, in which there is no NUL.
+func ownerText(row models.Session) string {
+	return "owner\x00" + string(row.ID) + "\x00" + string(row.UserID) + "\x00" + string(row.Actor) + "\x00" + string(row.OriginID)
 }
 
 // roleMark is what a row holds of a role, however long that is.

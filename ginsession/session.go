@@ -212,9 +212,13 @@ func (m *Manager) session(b *brief, accessed models.Time) Session {
 }
 
 // refreshAt returns when activity renews the session of a row: never, where a
-// renewal could not set its expiry any later.
+// renewal could not set its expiry any later. One that is remembered has all its time
+// from the beginning, and is renewed as often as others are for the sake of its secret.
 func (m *Manager) refreshAt(row models.Session) time.Time {
 	expires := row.ExpiresAt.Time()
+	if at := row.RenewedAt.Time().Add(m.cfg.MaxAge - m.cfg.RefreshThreshold); row.Remember && at.Before(expires) {
+		return at
+	}
 	if !expires.Before(row.AbsoluteExpiresAt.Time()) {
 		return time.Time{}
 	}

@@ -139,7 +139,20 @@ func (m *Manager) Confirm(c *gin.Context) (Session, error) {
 // attempt is an attempt of the request's client to prove who he is.
 func (m *Manager) attempt(c *gin.Context, login string, now time.Time) attempt {
 	return attempt{
-		account: accountOfName(login), device: m.deviceOf(c.Request.Header), source: addressOf(c),
+		login: login, account: accountOfName(login), device: m.deviceOf(c.Request.Header), source: addressOf(c),
 		by: m.clientOf(c), at: now, failed: eventLoginFailed,
 	}
+}
+
+// attemptIn is attempt for code that has a context, which may be a *gin.Context or
+// made from one. In that of its request only the device is known, in any other nothing.
+func (m *Manager) attemptIn(ctx context.Context, failed string) attempt {
+	a := attempt{at: m.now()}
+	if c, ok := ctx.Value(gin.ContextKey).(*gin.Context); ok && c.Request != nil {
+		a = m.attempt(c, "", a.at)
+	} else if v, ok := ctx.Value(visitKey{}).(*visit); ok {
+		a.device = m.deviceOf(v.request.Header)
+	}
+	a.failed = failed
+	return a
 }

@@ -4,6 +4,7 @@
 package ginsession
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,7 +135,7 @@ type opening struct {
 	account bool  // the user is a row of models.User
 	epoch   int64 // the user's, 0 for any
 	created []models.Event
-	ended   models.Event // of the session that this one takes the place of, if it names one
+	ended   []models.Event // of the session that this one takes the place of, and of its own one
 	limit   limit
 }
 
@@ -144,6 +145,7 @@ type limit struct {
 	refuse    bool        // ErrSessionLimit for one too many; or else the least recently used go
 	usedSince models.Time // only those count that were used after it
 	ended     models.Event
+	lock      models.Exact // see lockUser
 }
 
 // open inserts a session and ends the one it takes the place of. The error is
@@ -156,7 +158,7 @@ func (s *store) open(ctx context.Context, o opening) (over []models.Event, err e
 	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		over = nil
 		if !o.account && o.limit.most > 0 {
-			if err := lockUser(tx, o.row); err != nil {
+			if err := lockUser(tx, o.limit.lock, o.row.CreatedAt); err != nil {
 				return nil, err
 			}
 		}
@@ -178,13 +180,13 @@ func (s *store) open(ctx context.Context, o opening) (over []models.Event, err e
 			}
 		}
 		events := slices.Clone(o.created) // a second try needs them without ids
-		if o.ended.SessionID != "" {
-			ended, err := endRow(tx, o.ended)
+		for _, event := range o.ended {
+			ended, err := endRow(tx, event)
 			if err != nil {
 				return nil, err
 			}
 			if ended {
-				events = append(events, o.ended)
+				events = append(events, event)
 			}
 		}
 		var err error
@@ -197,8 +199,8 @@ func (s *store) open(ctx context.Context, o opening) (over []models.Event, err e
 }
 
 // lockUser lets the sign-ins of a user who is no row of ours wait for each other.
-func lockUser(tx *gorm.DB, row models.Session) error {
-	lock := models.LoginAttempts{ID: attemptID("sign-in", string(row.UserID)), ExpiresAt: row.CreatedAt + models.Time(forgetPair.Milliseconds())}
+func lockUser(tx *gorm.DB, id models.Exact, now models.Time) error {
+	lock := models.LoginAttempts{ID: id, ExpiresAt: now + models.Time(forgetPair.Milliseconds())}
 	return tx.Clauses(clause.OnConflict{
 		Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"expires_at"}),
 	}).Create(&lock).Error
@@ -249,6 +251,7 @@ func (s *store) renew(ctx context.Context, row, next models.Session, event model
 				"salt":          next.Salt,
 				"seen_at":       next.SeenAt,
 				"role_mark":     next.RoleMark,
+				"owner_mark":    next.OwnerMark,
 				"expires_at":    next.ExpiresAt,
 
 				"authenticated_at":    next.AuthenticatedAt,
@@ -385,18 +388,24 @@ func (s *store) endAll(ctx context.Context, event models.Event, limit int) (n in
 
 // resume gives a session that was left for another a new secret, and ends the
 // other, for which an event stands, if it has not ended. It reports false, and has
-// changed nothing, if the first is no longer as it was read.
+// changed nothing, if the first is no longer as it was read, or somebody has returned
+// from the other before.
 func (s *store) resume(ctx context.Context, row, next models.Session, renewed, left models.Event) (won bool, err error) {
 	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		result := tx.Model(&models.Session{}).
 			Where("id = ? AND secret_hash = ? AND renewed_at = ? AND ended_at = 0", row.ID, row.SecretHash, row.RenewedAt).
 			Updates(map[string]any{
-				"secret_hash": next.SecretHash, "previous_hash": nil, "salt": nil, "seen_at": 0,
+				"secret_hash": next.SecretHash, "previous_hash": nil, "salt": nil, "seen_at": 0, "owner_mark": next.OwnerMark,
 				"renewed_at": next.RenewedAt, "last_accessed": next.LastAccessed,
 				"ip_address": next.IPAddress, "user_agent": next.UserAgent,
 			})
 		if won = result.RowsAffected == 1; !won {
 			return nil, result.Error
+		}
+		// The way back can be gone once.
+		result = tx.Model(&models.Session{}).Where("id = ? AND origin_id = ?", left.SessionID, row.ID).Update("origin_id", "")
+		if won = result.RowsAffected == 1; !won {
+			return nil, cmp.Or(result.Error, error(ErrSessionInvalid))
 		}
 		events := []models.Event{renewed}
 		ended, err := endRow(tx, left)
@@ -512,8 +521,8 @@ func (s *store) forgive(ctx context.Context, rows []models.LoginAttempts) error 
 }
 
 // forgiveAccount forgets the failures of an account from everywhere.
-func forgiveAccount(tx *gorm.DB, account string) error {
-	return tx.Where("id = ?", attemptID("account", account)).Delete(&models.LoginAttempts{}).Error
+func forgiveAccount(tx *gorm.DB, id models.Exact) error {
+	return tx.Where("id = ?", id).Delete(&models.LoginAttempts{}).Error
 }
 
 // uncount takes back an attempt.

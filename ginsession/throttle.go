@@ -5,10 +5,9 @@ package ginsession
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -20,7 +19,7 @@ import (
 // turns out to be right. So guesses that are made at the same instant, on whatever
 // nodes, or by clients that hang up, cannot pass together.
 //
-//   - On the account from this source: after freeFailures each failure is followed
+//   - On the account, by the name that was given, from this source: after freeFailures each failure is followed
 //     by a wait, 30 seconds first, then twice as long each time, up to an hour. A
 //     stranger's failures do not make the user wait elsewhere.
 //   - On the account from everywhere: at most maxFailures in a row (NIST SP 800-63B
@@ -48,7 +47,8 @@ const (
 
 // An attempt is a password that somebody gives for an account.
 type attempt struct {
-	account string       // what it is counted under
+	login   string       // the name that was given
+	account string       // whose it is
 	user    models.Exact // empty if it is nobody's we know
 	device  device       // that it is made on
 	source  netip.Addr   // invalid if it is not known: then it is no source's
@@ -82,10 +82,10 @@ func (m *Manager) counters(a attempt) []counter {
 		}
 	}
 	begin := func(expires models.Time, names ...string) models.LoginAttempts {
-		return models.LoginAttempts{ID: attemptID(names...), Failures: 1, ExpiresAt: expires}
+		return models.LoginAttempts{ID: m.attemptID(names...), Failures: 1, ExpiresAt: expires}
 	}
 	counters := []counter{
-		{begin(models.At(now.Add(forgetPair)), "pair", a.account, source), maxFailures, true},
+		{begin(models.At(now.Add(forgetPair)), "pair", accountOfName(a.login), source), maxFailures, true},
 		{begin(forever, "account", a.account), limit, false},
 	}
 	if source != "" && !known {
@@ -104,13 +104,10 @@ func accountOfName(login string) string {
 	return "name " + login // nobody has it
 }
 
-func attemptID(names ...string) models.Exact {
-	hash := sha256.New()
-	for _, name := range names {
-		sum := sha256.Sum256([]byte(name))
-		hash.Write(sum[:])
-	}
-	return models.Exact(base64.RawURLEncoding.EncodeToString(hash.Sum(nil)))
+// attemptID is a MAC: a dump of the table tells no names and no addresses, not even to
+// who can guess them.
+func (m *Manager) attemptID(names ...string) models.Exact {
+	return models.Exact(m.keys.Mark("attempt\x00" + strings.Join(names, "\x00")))
 }
 
 // Unlock forgets the failed attempts to sign in on the account of a username or
@@ -129,7 +126,7 @@ func (m *Manager) Unlock(ctx context.Context, login string) error {
 			account = accountOfUser(user.ID)
 		}
 	}
-	err := m.store.write(ctx, func(db *gorm.DB) error { return forgiveAccount(db, account) })
+	err := m.store.write(ctx, func(db *gorm.DB) error { return forgiveAccount(db, m.attemptID("account", account)) })
 	if err != nil {
 		return stamp(err, m.now())
 	}
@@ -173,8 +170,7 @@ func waitAfter(failures int64) time.Duration {
 // counted. The error is ErrRateLimited, with the time to wait, for one that comes
 // too early: then nobody has looked at the password.
 func (m *Manager) counted(ctx context.Context, a *attempt, examine func() error) error {
-	counters := m.counters(*a)
-	rows, err := m.store.countAttempt(ctx, counters, a.at)
+	rows, err := m.store.countAttempt(ctx, m.counters(*a), a.at)
 	if err != nil {
 		return err
 	}
@@ -197,7 +193,7 @@ func (m *Manager) counted(ctx context.Context, a *attempt, examine func() error)
 		if rows[0].Failures == freeFailures {
 			m.record(ctx, told(eventLoginFailedMax, ""))
 		}
-		if rows[1].Failures == counters[1].limit {
+		if rows[1].Failures == strangerFailures || rows[1].Failures == maxFailures {
 			m.record(ctx, told(eventLoginLocked, ""))
 		}
 	default:

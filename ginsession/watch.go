@@ -5,6 +5,7 @@ package ginsession
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -22,14 +23,15 @@ import (
 // What may concern him comes to Manager.changed, of this process at once and of
 // others by the feed. That does not say enough to decide by, so his row is read.
 // Once in SyncEvery Run does the same for those whose session should have run out by
-// now, for those whose row could not be read, and for everybody if the feed was begun
-// anew, because what happened in between was not heard.
+// now, for those whose row was read before CacheFor or could not be, and for everybody
+// if the feed was begun anew, because what happened in between was not heard.
 
 // Watch returns a context that ends when the session of the request does, for
 // handlers that last: streams, server-sent events, WebSockets. It ends at once if
 // this process ends the session, within Config.SyncEvery and the time of a query if
 // another does, when the session runs out, when the user is disabled or gets another
-// role, and with the request. [context.Cause] is an *[Error] then, whose Reason says
+// role, and with the request; within Config.CacheFor also by changes that no event
+// tells of. [context.Cause] is an *[Error] then, whose Reason says
 // why, unless it was the request. If the request has no session, the context has
 // ended already.
 //
@@ -44,7 +46,11 @@ func (m *Manager) Watch(c *gin.Context) (context.Context, context.CancelFunc) {
 		return ctx, func() {}
 	}
 	s := v.session()
-	w := &watcher{ctx: ctx, end: end, session: models.Exact(s.ID), user: models.Exact(s.User.UserID), role: s.User.Role, heard: 1}
+	w := &watcher{ctx: ctx, end: end, session: models.Exact(s.ID), role: s.User.Role, heard: 1}
+	w.ids = []models.Exact{w.session, models.Exact(s.User.UserID)}
+	if s.Actor.UserID != "" { // his own session and he himself count too
+		w.ids = append(w.ids, v.found.row.OriginID, v.found.row.Actor)
+	}
 	m.watchers.add(w)
 	m.look(context.WithoutCancel(ctx), []*watcher{w})
 	return ctx, func() {
@@ -55,10 +61,11 @@ func (m *Manager) Watch(c *gin.Context) (context.Context, context.CancelFunc) {
 
 // A watcher is one call of Watch.
 type watcher struct {
-	ctx           context.Context
-	end           context.CancelCauseFunc
-	session, user models.Exact
-	role          string
+	ctx     context.Context
+	end     context.CancelCauseFunc
+	session models.Exact
+	role    string
+	ids     []models.Exact // of all whose events concern him, his session first
 
 	until models.Time // when the session ends, as far as is known
 
@@ -81,7 +88,7 @@ func newWatchers() *watchers {
 func (ws *watchers) add(w *watcher) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	for _, id := range []models.Exact{w.session, w.user} {
+	for _, id := range w.ids {
 		if ws.byID[id] == nil {
 			ws.byID[id] = map[*watcher]struct{}{}
 		}
@@ -92,7 +99,7 @@ func (ws *watchers) add(w *watcher) {
 func (ws *watchers) remove(w *watcher) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	for _, id := range []models.Exact{w.session, w.user} {
+	for _, id := range w.ids {
 		if delete(ws.byID[id], w); len(ws.byID[id]) == 0 {
 			delete(ws.byID, id)
 		}
@@ -182,6 +189,9 @@ func (m *Manager) changedHere(event models.Event) {
 // look reads how the sessions of watchers stand, and ends those that are over. When
 // the database does not answer, the rest is left to Run.
 func (m *Manager) look(ctx context.Context, some []*watcher) {
+	if len(some) == 0 {
+		return
+	}
 	now := m.now()
 	rest := some[:0:0]
 	for _, w := range some { // no row is needed for these
@@ -202,7 +212,7 @@ func (m *Manager) look(ctx context.Context, some []*watcher) {
 			return
 		}
 		for _, w := range batch {
-			until, err := m.stands(ctx, w, rows[w.session], now)
+			until, err := m.standsSafely(ctx, w, rows[w.session], now)
 			var code Code
 			switch {
 			case err == nil:
@@ -225,8 +235,20 @@ func (ws *watchers) over(w *watcher, why *Error) {
 	w.end(why)
 }
 
-// stands returns until when the session of a watcher lasts by its row, or why it does
-// not. The row is zero if there is none.
+// standsSafely is stands where no request's Recovery catches a panic of the
+// application's hooks: then it is asked again soon.
+func (m *Manager) standsSafely(ctx context.Context, w *watcher, rec record, now time.Time) (until models.Time, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			until = models.At(now.Add(m.cfg.SyncEvery))
+			m.cfg.Logger.ErrorContext(ctx, "ginsession: a watched session cannot be looked up", "session", string(w.session), "panic", fmt.Sprint(fault))
+		}
+	}()
+	return m.stands(ctx, w, rec, now)
+}
+
+// stands returns until when the session of a watcher lasts by its row and need not be
+// looked up again, or why it does not last. The row is zero if there is none.
 func (m *Manager) stands(ctx context.Context, w *watcher, rec record, now time.Time) (models.Time, error) {
 	if rec.ID == "" {
 		return 0, ErrSessionNotFound
@@ -249,5 +271,5 @@ func (m *Manager) stands(ctx context.Context, w *watcher, rec record, now time.T
 		return 0, &Error{Code: ErrRoleRequired, Reason: ReasonRole}
 	}
 	end, _ := m.ends(f)
-	return models.At(end), nil
+	return min(models.At(end), models.At(now.Add(m.cfg.CacheFor))), nil
 }

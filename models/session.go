@@ -12,6 +12,10 @@ type Session struct {
 	// is nowhere but in the cookie.
 	SecretHash []byte `gorm:"column:secret_hash;size:32;not null"`
 
+	// OwnerMark is a MAC of ID, UserID, Actor and OriginID, so that nobody who can write
+	// into the table can give a session to another user.
+	OwnerMark Exact `gorm:"column:owner_mark;size:22;not null;default:''"`
+
 	// PreviousHash is that of the secret before the last rotation, and Salt what
 	// the present one was derived with from it. Both are NULL before the first.
 	PreviousHash []byte `gorm:"column:previous_hash;size:32"`
