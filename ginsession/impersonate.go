@@ -58,24 +58,29 @@ func (m *Manager) Impersonate(c *gin.Context, userID string) (Session, error) {
 	return m.enter(c, v, f, raw), nil
 }
 
-// StopImpersonating ends a session as another user and returns to the own one, once.
-// It also does so for one that has run out, as long as the own session lives. The error
-// is [ErrImpersonation] if the request is in nobody else's name, [ErrSessionInvalid]
-// if the own session has ended, or [ErrStoreUnavailable].
+// StopImpersonating ends a session as another user and returns to the own one. It
+// also does so for one that has run out, or that he may not have any more, as long as
+// the own session lives: so its route is not behind [Require]. One that was ended
+// otherwise, such as by a revocation, opens nothing any more. The error is
+// [ErrImpersonation] if the request is in nobody else's name, [ErrSessionInvalid] if
+// the own session has ended, the error that says why the request has no session, or
+// [ErrStoreUnavailable].
 func (m *Manager) StopImpersonating(c *gin.Context) (Session, error) {
 	v := *m.visit(c)
-	if v.found == nil && !v.fault() {
-		return Session{}, stamp(ErrImpersonation, v.now())
+	err := v.err
+	switch f := v.found; {
+	case f == nil || f.row.Actor == "":
+		if err == nil {
+			err = ErrImpersonation
+		}
+	case v.fault() || f.place == unknown || !sound(f.row):
+	case errors.Is(err, ErrSessionExpired), errors.Is(err, ErrSessionInvalid) && f.row.EndedAt.IsZero():
+		err = nil
 	}
-	if v.fault() {
-		return Session{}, stamp(v.err, v.now())
+	if err != nil {
+		return Session{}, stamp(err, v.now())
 	}
-	f := *v.found
-	ranOut := errors.Is(v.err, ErrSessionExpired)
-	if f.row.OriginID == "" || f.place == unknown || !ownerMarked(m.keys, f.row) || v.err != nil && !ranOut {
-		return Session{}, stamp(ErrImpersonation, v.now())
-	}
-	own, raw, err := m.resume(c.Request.Context(), f, v.now(), m.clientOf(c))
+	own, raw, err := m.resume(c.Request.Context(), *v.found, v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
