@@ -121,13 +121,14 @@ func (m *Manager) actorOf(ctx context.Context, f found, now time.Time) (Identity
 		return Identity{}, err
 	}
 	if m.cfg.MayImpersonate == nil || !m.cfg.MayImpersonate(actor, f.user) {
-		return Identity{}, ErrSessionInvalid
+		return Identity{}, &Error{Code: ErrSessionInvalid, Reason: ReasonRole}
 	}
 	return actor, nil
 }
 
 // originOf returns the own session of who is signed in as another, and who he is.
-// That session is not used meanwhile, so it does not fall idle.
+// What he does as the other is activity of his own session too, whose row does not
+// say so.
 func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.Session, Identity, error) {
 	if m.owed.ended(string(f.row.OriginID)) {
 		return models.Session{}, Identity{}, ErrSessionInvalid // its row may not say so yet
@@ -136,10 +137,21 @@ func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.
 	if err != nil {
 		return models.Session{}, Identity{}, err
 	}
-	if !ok || rec.UserID != f.row.Actor || !rec.EndedAt.IsZero() || !sound(rec.Session) || !ownerMarked(m.keys, rec.Session) || !now.Before(rec.ExpiresAt.Time()) {
+	if !ok || rec.UserID != f.row.Actor {
 		return models.Session{}, Identity{}, ErrSessionInvalid
 	}
+	own := found{row: rec.Session, place: current, accessed: max(rec.LastAccessed, m.activity.last(rec.ID), f.accessed)}
+	over := m.over(own, now)
+	if m.owed.ended(string(rec.ID)) {
+		over = &Error{Reason: ReasonLogout}
+	}
+	if over != nil {
+		return models.Session{}, Identity{}, &Error{Code: ErrSessionInvalid, Reason: stamp(over, now).Reason}
+	}
 	actor, err := m.identity(ctx, rec)
+	if errors.Is(err, ErrSessionInvalid) {
+		err = &Error{Code: ErrSessionInvalid, Reason: ReasonDisabled}
+	}
 	return rec.Session, actor, err
 }
 

@@ -218,6 +218,27 @@ func TestImpersonationLastsAnHour(t *testing.T) {
 	})
 }
 
+// An own session that nobody uses falls idle, also in a browser that was left signed
+// in as another.
+func TestImpersonationAndIdleness(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		c, _ := a.asBob()
+		for range 4 {
+			time.Sleep(14 * time.Minute)
+			require.Equal(t, 200, c.Get("/me").StatusCode)
+		}
+		require.Equal(t, 200, c.PostJSON("/back", nil).StatusCode, "it was used all the time")
+		require.Equal(t, 200, c.Get("/admin").StatusCode)
+
+		c, _ = a.asBob()
+		time.Sleep(15 * time.Minute)
+		require.Equal(t, ginsession.ErrSessionExpired, code(t, c.Get("/me")))
+		r := c.PostJSON("/back", nil)
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, r))
+		require.Empty(t, r.Header["Set-Cookie"])
+	}, func(c *ginsession.Config) { c.IdleTimeout = 15 * time.Minute })
+}
+
 func TestImpersonationIsNoSignIn(t *testing.T) {
 	onEachAs(t, func(t *testing.T, a *app) {
 		bobs := []*ginsessiontest.Client{a.signIn("bob")}

@@ -262,7 +262,7 @@ func (m *Manager) stands(ctx context.Context, w *watcher, rec record, now time.T
 		f.actor, err = m.actorOf(ctx, f, now)
 	}
 	if err != nil {
-		if errors.Is(err, ErrSessionInvalid) {
+		if e := stamp(err, now); e.Code == ErrSessionInvalid && e.Reason == "" {
 			err = &Error{Code: ErrSessionInvalid, Reason: ReasonDisabled}
 		}
 		return 0, err
