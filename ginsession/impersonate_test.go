@@ -239,6 +239,87 @@ func TestImpersonationAndIdleness(t *testing.T) {
 	}, func(c *ginsession.Config) { c.IdleTimeout = 15 * time.Minute })
 }
 
+// What ends or forbids an impersonation, and whether the own session can be had back
+// after it.
+var impersonationEnds = []struct {
+	name string
+	do   func(ctx context.Context, a *app, own, other string) error
+	code ginsession.Code
+	why  ginsession.Reason
+	back ginsession.Code
+}{
+	{"the own session is revoked", func(ctx context.Context, a *app, own, _ string) error {
+		return a.sessions.RevokeSession(ctx, own, "stolen")
+	}, ginsession.ErrSessionInvalid, "stolen", ginsession.ErrSessionInvalid},
+	{"all of the actor's", func(ctx context.Context, a *app, _, _ string) error {
+		_, err := a.sessions.RevokeUser(ctx, a.ada.UserID)
+		return err
+	}, ginsession.ErrSessionInvalid, ginsession.ReasonRevoked, ginsession.ErrSessionInvalid},
+	{"all", func(ctx context.Context, a *app, _, _ string) error {
+		_, err := a.sessions.RevokeAll(ctx)
+		return err
+	}, ginsession.ErrSessionNotFound, ginsession.ReasonRevoked, ginsession.ErrSessionNotFound},
+	{"the actor's password", func(_ context.Context, a *app, _, _ string) error {
+		return a.otherPassword(a.sessions)
+	}, ginsession.ErrSessionInvalid, ginsession.ReasonPassword, ginsession.ErrSessionInvalid},
+	{"the actor is disabled", func(ctx context.Context, a *app, _, _ string) error {
+		return a.sessions.Accounts().Disable(ctx, a.ada.UserID)
+	}, ginsession.ErrSessionInvalid, ginsession.ReasonDisabled, ginsession.ErrSessionInvalid},
+	{"the actor's role is taken away", func(ctx context.Context, a *app, _, _ string) error {
+		return a.sessions.Accounts().SetRole(ctx, a.ada.UserID, "viewer")
+	}, ginsession.ErrSessionInvalid, ginsession.ReasonRole, ""},
+	{"the user's role is raised", func(ctx context.Context, a *app, _, _ string) error {
+		return a.sessions.Accounts().SetRole(ctx, a.bob.UserID, "admin")
+	}, ginsession.ErrSessionInvalid, ginsession.ReasonRole, ""},
+	{"it is revoked itself", func(ctx context.Context, a *app, _, other string) error {
+		return a.sessions.RevokeSession(ctx, other, "")
+	}, ginsession.ErrSessionNotFound, ginsession.ReasonRevoked, ginsession.ErrSessionNotFound},
+	{"the user's password", func(ctx context.Context, a *app, _, _ string) error {
+		return a.sessions.Accounts().SetPassword(ctx, a.bob.UserID, password)
+	}, ginsession.ErrSessionNotFound, ginsession.ReasonPassword, ginsession.ErrSessionNotFound},
+	{"the user is disabled", func(ctx context.Context, a *app, _, _ string) error {
+		return a.sessions.Accounts().Disable(ctx, a.bob.UserID)
+	}, ginsession.ErrSessionInvalid, ginsession.ReasonDisabled, ginsession.ErrSessionInvalid},
+}
+
+func TestWhatEndsAnImpersonation(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		other, engine := a.node(a.d.Open(a.t), impersonable)
+		a.run(a.sessions)
+		a.run(other)
+		time.Sleep(settled)
+		for i, end := range impersonationEnds {
+			a.ada, a.bob = a.user(fmt.Sprint("ada", i), "admin"), a.user(fmt.Sprint("bob", i), "viewer")
+			c, own := a.asBob()
+			there := watchClient(engine, c)
+			require.Equal(t, a.bob.Username, c.Get("/me").Text)
+			require.Equal(t, a.bob.Username, there.Get("/me").Text)
+			here, _ := a.watch(a.sessions, c.Cookie(cookieName))
+			far, _ := a.watch(other, c.Cookie(cookieName))
+			_, ids := a.sessions.TestOnlyWatchers()
+			require.Equal(t, 4, ids)
+
+			require.NoError(t, end.do(t.Context(), a, string(sessionOf(t, own)), string(sessionOf(t, c.Cookie(cookieName)))))
+			watchEnded(t, here, end.code, end.why, end.name)
+			r := c.Get("/me")
+			require.Equal(t, end.code, code(t, r), end.name)
+			require.Contains(t, r.Text, `"endReason":"`+string(end.why)+`"`, end.name)
+			require.Empty(t, r.Header["Set-Cookie"], end.name)
+			time.Sleep(ginsession.DefaultSyncEvery)
+			watchEnded(t, far, end.code, end.why, end.name)
+			require.Equal(t, end.code, code(t, there.Get("/me")), end.name)
+
+			r = c.PostJSON("/back", nil)
+			require.Equal(t, end.back, code(t, r), end.name)
+			if end.back != "" {
+				require.Empty(t, r.Header["Set-Cookie"], end.name)
+				continue
+			}
+			require.Equal(t, a.ada.Username, c.Get("/me").Text, "%s: she is signed in as herself", end.name)
+		}
+	})
+}
+
 func TestImpersonationIsNoSignIn(t *testing.T) {
 	onEachAs(t, func(t *testing.T, a *app) {
 		bobs := []*ginsessiontest.Client{a.signIn("bob")}

@@ -46,9 +46,9 @@ func (m *Manager) Watch(c *gin.Context) (context.Context, context.CancelFunc) {
 		return ctx, func() {}
 	}
 	s := v.session()
-	w := &watcher{ctx: ctx, end: end, session: models.Exact(s.ID), role: s.User.Role, heard: 1}
-	w.ids = []models.Exact{w.session, models.Exact(s.User.UserID)}
-	if s.Actor.UserID != "" { // his own session and he himself count too
+	w := &watcher{ctx: ctx, end: end, session: models.Exact(s.ID), user: models.Exact(s.User.UserID), role: s.User.Role, heard: 1}
+	w.ids = []models.Exact{w.session, w.user}
+	if v.found != nil && v.found.row.Actor != "" { // it hangs on these two as well
 		w.ids = append(w.ids, v.found.row.OriginID, v.found.row.Actor)
 	}
 	m.watchers.add(w)
@@ -61,11 +61,11 @@ func (m *Manager) Watch(c *gin.Context) (context.Context, context.CancelFunc) {
 
 // A watcher is one call of Watch.
 type watcher struct {
-	ctx     context.Context
-	end     context.CancelCauseFunc
-	session models.Exact
-	role    string
-	ids     []models.Exact // of all whose events concern him, his session first
+	ctx           context.Context
+	end           context.CancelCauseFunc
+	session, user models.Exact
+	role          string
+	ids           []models.Exact // of the sessions and users that it hangs on
 
 	until models.Time // when the session ends, as far as is known
 
@@ -74,7 +74,7 @@ type watcher struct {
 	heard, looked uint64
 }
 
-// watchers are all of them, by session and by user: no id is both. It is safe for
+// watchers are all of them, by sessions and by users: no id is both. It is safe for
 // concurrent use, and guards what changes in a watcher.
 type watchers struct {
 	mu   sync.Mutex
