@@ -4,6 +4,7 @@ package ginsession_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -70,6 +71,47 @@ func (a *app) asBob() (c *ginsessiontest.Client, own string) {
 	r := c.PostJSON("/as/"+a.bob.UserID, nil)
 	require.Equal(a.t, http.StatusOK, r.StatusCode, r.Text)
 	return c, own
+}
+
+func TestImpersonationIsRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		impersonation(a.sessions, a.engine)
+		c := a.signIn("ada")
+		a.wire.reset()
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/as/"+a.bob.UserID, nil)), "nobody may by default")
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/as/nobody", nil)), "nor learn who is there")
+	})
+	onEachAs(t, func(t *testing.T, a *app) {
+		carol := a.user("carol", "admin")
+		gone := a.user("gone", "viewer")
+		require.NoError(t, a.sessions.Accounts().Disable(t.Context(), gone.UserID))
+		ada, bob := a.signIn("ada"), a.signIn("bob")
+		before := len(a.rows())
+		for _, test := range []struct {
+			name string
+			c    *ginsessiontest.Client
+			id   string
+			want ginsession.Code
+		}{
+			{"oneself", ada, a.ada.UserID, ginsession.ErrImpersonation},
+			{"somebody as high", ada, carol.UserID, ginsession.ErrImpersonation},
+			{"a viewer", bob, a.ada.UserID, ginsession.ErrImpersonation},
+			{"unknown", ada, "nobody", ginsession.ErrUserNotFound},
+			{"no id", ada, strings.Repeat("x", 256), ginsession.ErrUserNotFound},
+			{"disabled", ada, gone.UserID, ginsession.ErrUserNotFound},
+			{"without a session", a.client(), a.bob.UserID, ginsession.ErrSessionNotFound},
+		} {
+			r := test.c.PostJSON("/as/"+test.id, nil)
+			require.Equal(t, test.want, code(t, r), test.name)
+			require.Empty(t, r.Header["Set-Cookie"], test.name)
+		}
+		c, _ := a.asBob()
+		carla := a.user("carla", "viewer")
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/as/"+carla.UserID, nil)), "nested")
+		require.Equal(t, ginsession.ErrImpersonation, code(t, ada.PostJSON("/back", nil)), "in nobody's name")
+		require.Equal(t, ginsession.ErrSessionNotFound, code(t, a.client().PostJSON("/back", nil)))
+		require.Len(t, a.rows(), before+2)
+	})
 }
 
 func TestImpersonation(t *testing.T) {
@@ -429,4 +471,47 @@ func (u *impersonationUsers) set(id, role string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.roles[id] = role
+}
+
+func TestImpersonationWithUsersOfTheApplication(t *testing.T) {
+	var u *impersonationUsers
+	onEachAs(t, func(t *testing.T, a *app) {
+		*u = impersonationUsers{roles: map[string]string{"1": "admin", "7": "viewer"}}
+		a.run(a.sessions)
+		time.Sleep(settled)
+		c := a.client()
+		require.Equal(t, 200, c.PostJSON("/login", gin.H{"username": "1", "password": "x"}).StatusCode)
+		require.Equal(t, ginsession.ErrUserNotFound, code(t, c.PostJSON("/as/8", nil)))
+		for name, fault := range map[string]struct {
+			err  error
+			late bool
+		}{
+			"fails": {err: errors.New("no answer")}, "limits": {err: ginsession.ErrRateLimited}, "late": {late: true},
+		} {
+			u.err, u.late = fault.err, fault.late
+			r := c.PostJSON("/as/7", nil)
+			require.Equal(t, ginsession.ErrStoreUnavailable, code(t, r), name)
+			require.Empty(t, r.Header["Set-Cookie"], name)
+			u.err, u.late = nil, false
+		}
+		require.Equal(t, 200, c.PostJSON("/as/7", nil).StatusCode)
+		require.Equal(t, "user 7", c.Get("/me").Text)
+		ctx, _ := a.watch(a.sessions, c.Cookie(cookieName))
+
+		u.set("1", "viewer") // of whom UserChanged is not even told
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, c.Get("/me")))
+		require.NoError(t, ctx.Err())
+		require.NoError(t, a.sessions.UserChanged(t.Context(), "1"))
+		watchEnded(t, ctx, ginsession.ErrSessionInvalid, ginsession.ReasonRole, "")
+		u.set("1", "admin")
+		u.mu.Lock()
+		delete(u.roles, "7")
+		u.mu.Unlock()
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, c.Get("/me")))
+		require.Equal(t, 200, c.PostJSON("/back", nil).StatusCode, "he is gone, she is not")
+		require.Equal(t, "user 1", c.Get("/me").Text)
+	}, func(c *ginsession.Config) {
+		u = &impersonationUsers{}
+		c.Users = u
+	})
 }
