@@ -48,6 +48,7 @@ func (m *Manager) Impersonate(c *gin.Context, userID string) (Session, error) {
 		return Session{}, stamp(err, v.now())
 	}
 	in := signIn{user: user, known: true, actor: v.found.user, origin: v.found.row}
+	in.origin.AuthenticatedAt = models.At(v.session().AuthenticatedAt)
 	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
 	if errors.Is(err, ErrCredentialsInvalid) { // no longer as he was
 		err = ErrUserNotFound

@@ -382,6 +382,26 @@ func TestImpersonationIsNoSignIn(t *testing.T) {
 	}, func(c *ginsession.Config) { c.MaxSessions = 2 })
 }
 
+func TestWhatIsNotDoneInAnothersName(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		require.Equal(t, ginsession.ErrSessionNotFound, code(t, a.client().PostJSON("/danger", nil)))
+		c := a.signIn("ada")
+		require.Equal(t, 204, c.PostJSON("/danger", nil).StatusCode)
+		time.Sleep(9 * time.Minute)
+		require.Equal(t, 204, c.Get("/fresh").StatusCode)
+		require.Equal(t, 200, c.PostJSON("/as/"+a.bob.UserID, nil).StatusCode)
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/danger", nil)))
+		hashes := a.sessions.TestOnlyHashes()
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/session/reauthenticate", gin.H{"password": password})))
+		require.Equal(t, hashes, a.sessions.TestOnlyHashes(), "no password is tried")
+		require.Equal(t, ginsession.ErrImpersonation, code(t, c.PostJSON("/confirm", nil)))
+		require.Equal(t, 204, c.Get("/fresh").StatusCode)
+		time.Sleep(time.Minute)
+		require.Equal(t, ginsession.ErrReauthRequired, code(t, c.Get("/fresh")), "to become another proves nothing anew")
+		require.Equal(t, "bob", c.Get("/me").Text)
+	})
+}
+
 // A fault at any statement of becoming another, of a request as him, and of
 // returning is answered 503; nobody is let in, and the cookie stays.
 func TestImpersonationAndFaultsOfTheStore(t *testing.T) {

@@ -547,7 +547,7 @@ func (m *Manager) open(ctx context.Context, in signIn, now time.Time, by client)
 		row.Actor, row.OriginID = models.Exact(in.actor.UserID), in.origin.ID
 		row.ExpiresAt = min(row.ExpiresAt, in.origin.ExpiresAt, models.At(now.Add(impersonationAge).Truncate(time.Second)))
 		row.AbsoluteExpiresAt = row.ExpiresAt
-		row.AuthenticatedAt = in.origin.AuthenticatedAt // he has proved nothing since
+		row.AuthenticatedAt = in.origin.AuthenticatedAt // nobody has proved anything since
 		by.actor = row.Actor
 	}
 	row.OwnerMark = ownerMark(m.keys, row)

@@ -22,7 +22,7 @@ type Session struct {
 	CreatedAt    time.Time `json:"createdAt"`
 	LastAccessed time.Time `json:"lastAccessed"` // exact to two minutes; to a second where it was made, if Run runs there
 
-	// AuthenticatedAt is when the user last proved who he is.
+	// AuthenticatedAt is when the user, or the Actor, last proved who he is.
 	AuthenticatedAt time.Time `json:"authenticatedAt"`
 
 	// ExpiresAt is when the session ends if it is not used again.
