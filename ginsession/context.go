@@ -85,14 +85,18 @@ func (v *visit) name() name {
 	}
 }
 
-// names names all sessions that end with that of the visit: of who is signed in as
-// another his own one too, also if the other has run out.
+// names are the sessions that end when the user signs out, or in as somebody: that of
+// the visit and, if it is of somebody who is signed in as another, his own, also when
+// his time as the other has run out.
 func (v *visit) names() (all []name) {
 	if n := v.name(); n != (name{}) {
 		all = append(all, n)
 	}
-	if v.found != nil && v.found.row.OriginID != "" && v.found.place != unknown && ownerMarked(v.m.keys, v.found.row) {
-		all = append(all, name{v.found.row.OriginID, v.found.row.Actor})
+	if v.found == nil || v.found.row.OriginID == "" || v.found.place == unknown {
+		return all
+	}
+	if row := v.found.row; row.EndedAt.IsZero() || Reason(row.EndReason).code() == ErrSessionExpired {
+		all = append(all, name{row.OriginID, row.Actor})
 	}
 	return all
 }

@@ -242,7 +242,8 @@ func (m *Manager) redirect(c *gin.Context, to, otherwise string) {
 // Open signs user in without a password, for applications that have found out
 // by themselves who he is, and writes the cookie. With remember the cookie
 // outlives the browser and the session lasts until its absolute end. A session
-// that the request came with is ended. The browser also gets a cookie by which it is
+// that the request came with is ended, and if it is of somebody who is signed in as
+// another, so is his own. The browser also gets a cookie by which it is
 // known the next time: a sign-in of a user where he has not been before is the event
 // authn_login_newdevice.
 //
@@ -259,7 +260,7 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 	}
 	device := m.deviceOf(c.Request.Header)
 	known := m.knows(device, accountOfUser(models.Exact(user.UserID)))
-	in := signIn{user: user, remember: remember, known: known, old: v.names()}
+	in := signIn{user: user, remember: remember, known: known || v.bearer, old: v.names()}
 	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())
@@ -287,17 +288,13 @@ func (m *Manager) enter(c *gin.Context, v visit, f found, raw string) Session {
 func (m *Manager) End(c *gin.Context) error {
 	v := m.visit(c)
 	var err error
-	names := v.names()
-	for _, n := range names {
-		if err = m.end(c.Request.Context(), n, v.now(), m.clientOf(c)); err != nil {
-			break
-		}
-	}
-	if len(names) == 0 && v.fault() {
+	if v.fault() {
 		err = v.err
+	} else if names := v.names(); len(names) > 0 {
+		err = m.end(c.Request.Context(), names, v.now(), m.clientOf(c))
 	}
 	if err != nil {
-		m.endOwed(v.token(), names, v.now(), m.clientOf(c))
+		m.endOwed(v, m.clientOf(c))
 	}
 	next := *v
 	next.raw, next.known, next.found, next.err = nil, nil, nil, ErrSessionNotFound

@@ -362,6 +362,65 @@ func TestWhatEndsAnImpersonation(t *testing.T) {
 	})
 }
 
+// Signing out, and signing in, ends both sessions, also after the hour has passed.
+func TestLogoutEndsBothSessions(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		for _, wait := range []time.Duration{0, 61 * time.Minute} {
+			for name, leave := range map[string]func(c *ginsessiontest.Client) ginsessiontest.Response{"logout": post("/logout"), "login": login} {
+				for _, seen := range []bool{false, true} {
+					c, own := a.asBob()
+					time.Sleep(wait)
+					if seen { // its end is in the row
+						c.Get("/me")
+					}
+					was := c.Cookie(cookieName)
+					before := a.live()
+					require.Equal(t, 200, leave(c).StatusCode)
+					a.requireStatus(401, own)
+					a.requireStatus(401, was)
+					left := 2
+					if wait > 0 && seen {
+						left = 1
+					}
+					if name == "login" {
+						left--
+					}
+					require.Equal(t, before-left, a.live(), "%s after %v", name, wait)
+				}
+			}
+		}
+	}, func(c *ginsession.Config) { c.MaxSessions = -1 })
+}
+
+func TestLogoutEndsBothSessionsThoughTheDatabaseFails(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		a.run(a.sessions)
+		for n := 1; ; n++ {
+			a.wire.reset()
+			c, own := a.asBob()
+			was := c.Cookie(cookieName)
+			a.wire.breakAt(n, false, fails)
+			r := c.PostJSON("/logout", nil)
+			calls := len(a.wire.statements())
+			a.wire.reset()
+			require.Contains(t, setCookie(t, r), "Max-Age=0")
+			if calls < n {
+				require.Equal(t, 200, r.StatusCode)
+				return
+			}
+			require.Equal(t, 503, r.StatusCode, n)
+			a.requireStatus(401, was)
+			if n > 2 { // the row has said whose it is
+				a.requireStatus(401, own)
+			}
+			time.Sleep(2 * time.Second) // what is owed is paid
+			a.requireStatus(401, was)
+			a.requireStatus(401, own)
+			require.Zero(t, a.live(), n)
+		}
+	})
+}
+
 func TestImpersonationIsNoSignIn(t *testing.T) {
 	onEachAs(t, func(t *testing.T, a *app) {
 		bobs := []*ginsessiontest.Client{a.signIn("bob")}

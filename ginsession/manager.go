@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -600,27 +601,39 @@ func (m *Manager) limitOf(user Identity, by client, now time.Time) limit {
 	return l
 }
 
-// end ends a session because its user signs out.
-func (m *Manager) end(ctx context.Context, n name, now time.Time, by client) error {
-	event := by.event(eventSessionLogout, n.session, n.user, ReasonLogout, now)
-	ended, err := m.store.end(ctx, event, "")
-	if ended {
+// end ends sessions, all or none, because their user signs out.
+func (m *Manager) end(ctx context.Context, names []name, now time.Time, by client) error {
+	events := make([]models.Event, len(names))
+	for i, n := range names {
+		events[i] = by.event(eventSessionLogout, n.session, n.user, ReasonLogout, now)
+	}
+	ended, err := m.store.endThese(ctx, events)
+	if err != nil {
+		return err
+	}
+	for _, event := range ended {
 		m.tell(ctx, event)
 	}
-	return err
+	return nil
 }
 
-// endOwed ends sessions here and now although the database does not answer, and
-// keeps their end until it does: that of a token, and others that are known by name.
-func (m *Manager) endOwed(raw string, names []name, now time.Time, by client) {
-	ids := map[models.Exact]time.Time{} // and when they are over by themselves
-	for _, n := range names {
-		ids[n.session] = m.cfg.absoluteEnd(now.Add(m.cfg.AbsoluteTimeout))
+// endOwed ends the session of a visit here and now although the database does not
+// answer, and keeps its end until it does. With that of somebody who is signed in as
+// another his own ends, here at once if it is known.
+func (m *Manager) endOwed(v *visit, by client) {
+	now := v.now()
+	claims, err := m.keys.Verify(v.raw, now)
+	if err != nil {
+		return // nothing that could be used
 	}
-	if claims, err := m.keys.Verify(raw, now); err == nil {
-		ids[models.Exact(claims.SessionID)] = m.cfg.absoluteEnd(claims.IssuedAt.Add(m.cfg.AbsoluteTimeout))
+	ids := []models.Exact{models.Exact(claims.SessionID)}
+	for _, n := range v.names() {
+		if !slices.Contains(ids, n.session) {
+			ids = append(ids, n.session)
+		}
 	}
-	for id, until := range ids {
+	until := m.cfg.absoluteEnd(claims.IssuedAt.Add(m.cfg.AbsoluteTimeout))
+	for _, id := range ids {
 		if !m.owed.logout(id, logout{now, by, until}, now) {
 			m.cfg.Logger.Error("ginsession: a logout is lost: the database does not answer, and too many wait for it", "session", string(id))
 		}

@@ -170,5 +170,9 @@ func (m *Manager) endLate(ctx context.Context, id models.Exact, l logout) error 
 	if err != nil || !ok {
 		return err
 	}
-	return m.end(ctx, name{rec.ID, rec.UserID}, l.at, l.by)
+	names := []name{{rec.ID, rec.UserID}}
+	if rec.OriginID != "" {
+		names = append(names, name{rec.OriginID, rec.Actor})
+	}
+	return m.end(ctx, names, l.at, l.by)
 }

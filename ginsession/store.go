@@ -135,7 +135,7 @@ type opening struct {
 	account bool  // the user is a row of models.User
 	epoch   int64 // the user's, 0 for any
 	created []models.Event
-	ended   []models.Event // of the session that this one takes the place of, and of its own one
+	ended   []models.Event // of the sessions that this one takes the place of
 	limit   limit
 }
 
@@ -180,16 +180,11 @@ func (s *store) open(ctx context.Context, o opening) (over []models.Event, err e
 			}
 		}
 		events := slices.Clone(o.created) // a second try needs them without ids
-		for _, event := range o.ended {
-			ended, err := endRow(tx, event)
-			if err != nil {
-				return nil, err
-			}
-			if ended {
-				events = append(events, event)
-			}
+		ended, err := endRows(tx, o.ended)
+		if err != nil {
+			return nil, err
 		}
-		var err error
+		events = append(events, ended...)
 		if over, err = makeRoom(tx, o); err != nil {
 			return nil, err
 		}
@@ -306,6 +301,28 @@ func (s *store) end(ctx context.Context, event models.Event, still string, args 
 		return []models.Event{event}, nil
 	})
 	return ended && err == nil, err
+}
+
+// endThese ends the sessions that events name. It returns the events of those that had
+// not ended before.
+func (s *store) endThese(ctx context.Context, events []models.Event) (ended []models.Event, err error) {
+	err = s.transaction(ctx, func(tx *gorm.DB) (_ []models.Event, err error) {
+		ended, err = endRows(tx, events)
+		return slices.Clone(ended), err
+	})
+	return ended, err
+}
+
+func endRows(tx *gorm.DB, events []models.Event) (ended []models.Event, err error) {
+	for _, event := range events {
+		switch ok, err := endRow(tx, event); {
+		case err != nil:
+			return nil, err
+		case ok:
+			ended = append(ended, event)
+		}
+	}
+	return ended, nil
 }
 
 // expire is end for a session that has run out. It leaves alone one that was
