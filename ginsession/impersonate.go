@@ -173,11 +173,7 @@ func (m *Manager) resume(ctx context.Context, f found, now time.Time, by client)
 	next.IPAddress, next.UserAgent = by.ip, by.agent
 	left := by.event(eventSessionLogout, f.row.ID, f.row.UserID, ReasonLogout, now)
 	renewed := by.event(eventSessionRenewed, row.ID, row.UserID, reasonResumed, now)
-	won, err := m.store.resume(ctx, row, next, renewed, left)
-	if err == nil && !won {
-		err = ErrSessionInvalid
-	}
-	if err != nil {
+	if err := m.store.resume(ctx, row, next, renewed, left); err != nil {
 		return found{}, "", err
 	}
 	m.tell(ctx, left)

@@ -461,6 +461,81 @@ func TestWhatIsNotDoneInAnothersName(t *testing.T) {
 	})
 }
 
+// Two browsers with the same cookie return at once: one of them does, with one new
+// token, and the other is told that he came too late.
+func TestTwoStopsAtOnce(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		for range 5 {
+			c, _ := a.asBob()
+			token := c.Cookie(cookieName)
+			answers := make([]ginsessiontest.Response, 4)
+			var all sync.WaitGroup
+			for i := range answers {
+				all.Go(func() { answers[i] = a.with(token).PostJSON("/back", nil) })
+			}
+			all.Wait()
+			var won []string
+			for _, r := range answers {
+				won = append(won, cookies(r)...)
+				if r.StatusCode != 200 {
+					require.Equal(t, 401, r.StatusCode, r.Text)
+				}
+			}
+			require.Len(t, won, 1)
+			a.requireStatus(200, won[0])
+			a.requireStatus(401, token)
+		}
+	})
+}
+
+// What happens while somebody returns is not passed over: another who does, a
+// revocation, a logout.
+func TestStopIsOvertaken(t *testing.T) {
+	for _, wait := range []time.Duration{0, time.Hour} {
+		for n := range 2 { // between the readings, and after them
+			inBubble(t, func(t *testing.T, a *app) {
+				impersonation(a.sessions, a.engine)
+				for _, overtake := range []func(c *ginsessiontest.Client) (token string){
+					func(c *ginsessiontest.Client) string {
+						r := c.PostJSON("/back", nil)
+						require.Equal(t, 200, r.StatusCode)
+						return cookies(r)[0]
+					},
+					func(c *ginsessiontest.Client) string {
+						if wait > 0 {
+							require.Equal(t, 200, c.PostJSON("/logout", nil).StatusCode)
+							return ""
+						}
+						require.NoError(t, a.sessions.RevokeSession(t.Context(), string(sessionOf(t, c.Cookie(cookieName))), ""))
+						return ""
+					},
+					func(c *ginsessiontest.Client) string {
+						require.Equal(t, 200, c.PostJSON("/logout", nil).StatusCode)
+						return ""
+					},
+				} {
+					c, _ := a.asBob()
+					time.Sleep(wait)
+					token, won := c.Cookie(cookieName), ""
+					reads := func() { won = overtake(a.with(token)) }
+					if n == 1 {
+						again := reads
+						reads = func() { a.wire.onRead("account_", again) }
+					}
+					a.wire.onRead("account_", reads)
+					r := c.PostJSON("/back", nil)
+					require.Equal(t, 401, r.StatusCode, r.Text)
+					require.Empty(t, cookies(r))
+					if won != "" {
+						a.requireStatus(200, won)
+					}
+					a.requireStatus(401, token)
+				}
+			}, impersonable)
+		}
+	}
+}
+
 // A fault at any statement of becoming another, of a request as him, and of
 // returning is answered 503; nobody is let in, and the cookie stays.
 func TestImpersonationAndFaultsOfTheStore(t *testing.T) {

@@ -403,26 +403,30 @@ func (s *store) endAll(ctx context.Context, event models.Event, limit int) (n in
 	return n, len(ids) == limit, nil
 }
 
-// resume gives a session that was left for another a new secret, and ends the
-// other, for which an event stands, if it has not ended. It reports false, and has
-// changed nothing, if the first is no longer as it was read, or somebody has returned
-// from the other before.
-func (s *store) resume(ctx context.Context, row, next models.Session, renewed, left models.Event) (won bool, err error) {
-	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+// resume gives a session that was left for another a new secret, and ends the other,
+// for which an event stands, if it has not ended. The other leads back once, and not
+// if it was ended before its time: the error is ErrSessionInvalid then, or if the
+// first is no longer as it was read.
+func (s *store) resume(ctx context.Context, row, next models.Session, renewed, left models.Event) error {
+	return s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		result := tx.Model(&models.Session{}).
-			Where("id = ? AND secret_hash = ? AND renewed_at = ? AND ended_at = 0", row.ID, row.SecretHash, row.RenewedAt).
-			Updates(map[string]any{
-				"secret_hash": next.SecretHash, "previous_hash": nil, "salt": nil, "seen_at": 0, "owner_mark": next.OwnerMark,
-				"renewed_at": next.RenewedAt, "last_accessed": next.LastAccessed,
-				"ip_address": next.IPAddress, "user_agent": next.UserAgent,
-			})
-		if won = result.RowsAffected == 1; !won {
+			Where("id = ? AND origin_id = ? AND (ended_at = 0 OR end_reason IN ?)",
+				left.SessionID, row.ID, []Reason{ReasonExpired, ReasonIdle, ReasonAbsolute}).
+			Update("origin_id", "")
+		if result.Error == nil && result.RowsAffected == 1 {
+			result = tx.Model(&models.Session{}).
+				Where("id = ? AND secret_hash = ? AND renewed_at = ? AND ended_at = 0", row.ID, row.SecretHash, row.RenewedAt).
+				Updates(map[string]any{
+					"secret_hash": next.SecretHash, "previous_hash": nil, "salt": nil, "seen_at": 0,
+					"renewed_at": next.RenewedAt, "last_accessed": next.LastAccessed,
+					"ip_address": next.IPAddress, "user_agent": next.UserAgent,
+				})
+		}
+		if result.Error != nil {
 			return nil, result.Error
 		}
-		// The way back can be gone once.
-		result = tx.Model(&models.Session{}).Where("id = ? AND origin_id = ?", left.SessionID, row.ID).Update("origin_id", "")
-		if won = result.RowsAffected == 1; !won {
-			return nil, cmp.Or(result.Error, error(ErrSessionInvalid))
+		if result.RowsAffected != 1 {
+			return nil, ErrSessionInvalid
 		}
 		events := []models.Event{renewed}
 		ended, err := endRow(tx, left)
@@ -431,7 +435,6 @@ func (s *store) resume(ctx context.Context, row, next models.Session, renewed, l
 		}
 		return events, err
 	})
-	return won && err == nil, err
 }
 
 // sessionsOf reads sessions of a user, those used last first, beginning behind one.
