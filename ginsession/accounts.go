@@ -298,7 +298,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password
 	if err != nil {
 		return stamp(err, a.m.now())
 	}
-	if _, err := a.check(ctx, user, userID, current, a.m.attemptIn(ctx, eventPasswordFailed)); err != nil {
+	if _, err := a.check(ctx, user, user.Username, current, a.m.attemptIn(ctx, eventPasswordFailed)); err != nil {
 		return stamp(err, a.m.now())
 	}
 	err = a.setPassword(ctx, user, password, user.Epoch, except)

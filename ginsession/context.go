@@ -92,7 +92,7 @@ func (v *visit) names() (all []name) {
 	if n := v.name(); n != (name{}) {
 		all = append(all, n)
 	}
-	if v.found == nil || v.found.row.OriginID == "" || v.found.place == unknown {
+	if v.found == nil || v.found.row.OriginID == "" || v.found.place == unknown || !ownerMarked(v.m.keys, v.found.row) {
 		return all
 	}
 	if row := v.found.row; row.EndedAt.IsZero() || Reason(row.EndReason).code() == ErrSessionExpired {

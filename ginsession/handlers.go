@@ -260,7 +260,7 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 	}
 	device := m.deviceOf(c.Request.Header)
 	known := m.knows(device, accountOfUser(models.Exact(user.UserID)))
-	in := signIn{user: user, remember: remember, known: known || v.bearer, old: v.names()}
+	in := signIn{user: user, remember: remember, known: known, old: v.names()}
 	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())

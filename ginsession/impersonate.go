@@ -74,7 +74,7 @@ func (m *Manager) StopImpersonating(c *gin.Context) (Session, error) {
 		if err == nil {
 			err = ErrImpersonation
 		}
-	case v.fault() || f.place == unknown || !sound(f.row):
+	case v.fault() || f.place == unknown || !sound(f.row) || !ownerMarked(m.keys, f.row):
 	case errors.Is(err, ErrSessionExpired), errors.Is(err, ErrSessionInvalid) && f.row.EndedAt.IsZero():
 		err = nil
 	}
@@ -131,9 +131,6 @@ func (m *Manager) actorOf(ctx context.Context, f found, now time.Time) (Identity
 // What he does as the other is activity of his own session too, whose row does not
 // say so.
 func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.Session, Identity, error) {
-	if m.owed.ended(string(f.row.OriginID)) {
-		return models.Session{}, Identity{}, ErrSessionInvalid // its row may not say so yet
-	}
 	rec, ok, err := m.store.find(ctx, string(f.row.OriginID))
 	if err != nil {
 		return models.Session{}, Identity{}, err
@@ -159,10 +156,6 @@ func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.
 // resume returns from a session as another user to the own one.
 func (m *Manager) resume(ctx context.Context, f found, now time.Time, by client) (found, string, error) {
 	row, actor, err := m.originOf(ctx, f, now)
-	used := max(row.LastAccessed, f.accessed).Time() // either is use
-	if err == nil && !now.Before(m.cfg.end(row.ExpiresAt.Time(), used)) {
-		err = ErrSessionInvalid
-	}
 	if err != nil {
 		return found{}, "", err
 	}

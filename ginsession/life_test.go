@@ -81,10 +81,17 @@ func TestRememberLastsToTheAbsoluteEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, a *app) {
 		c := a.client()
 		c.PostJSON("/login", gin.H{"username": "ada", "password": password, "remember": true})
-		time.Sleep(30*24*time.Hour - time.Second)
-		r := c.Get("/me")
-		require.Equal(t, 200, r.StatusCode)
-		require.Empty(t, r.Header["Set-Cookie"], "there is nothing to refresh")
+		end := a.row().ExpiresAt
+		for day := range 29 {
+			time.Sleep(24*time.Hour - time.Second)
+			first := c.Get("/me")
+			require.Contains(t, setCookie(t, first), "Max-Age=", "day %d: a new secret, though not for longer", day)
+			time.Sleep(time.Second)
+			require.Empty(t, c.Get("/me").Header["Set-Cookie"])
+			require.Equal(t, end, a.row().ExpiresAt)
+		}
+		time.Sleep(24*time.Hour - time.Second)
+		require.Equal(t, 200, c.Get("/me").StatusCode)
 		time.Sleep(time.Second)
 		require.Empty(t, c.Cookie(cookieName), "the browser has dropped it")
 		require.Equal(t, 401, c.Get("/me").StatusCode)

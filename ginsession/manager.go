@@ -622,7 +622,7 @@ func (m *Manager) end(ctx context.Context, names []name, now time.Time, by clien
 // another his own ends, here at once if it is known.
 func (m *Manager) endOwed(v *visit, by client) {
 	now := v.now()
-	claims, err := m.keys.Verify(v.raw, now)
+	claims, err := m.keys.Verify(v.token(), now)
 	if err != nil {
 		return // nothing that could be used
 	}

@@ -100,7 +100,7 @@ func (m *Manager) proves(c *gin.Context, v visit, password string) error {
 	}
 	row, err := m.accounts.byID(ctx, user.UserID)
 	if err == nil {
-		_, err = m.accounts.check(ctx, row, user.UserID, password, m.attempt(c, "", v.now()))
+		_, err = m.accounts.check(ctx, row, row.Username, password, m.attempt(c, "", v.now()))
 	}
 	if err == nil {
 		err = unavailable(ctx.Err())

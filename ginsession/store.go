@@ -4,7 +4,6 @@
 package ginsession
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -417,7 +416,7 @@ func (s *store) resume(ctx context.Context, row, next models.Session, renewed, l
 			result = tx.Model(&models.Session{}).
 				Where("id = ? AND secret_hash = ? AND renewed_at = ? AND ended_at = 0", row.ID, row.SecretHash, row.RenewedAt).
 				Updates(map[string]any{
-					"secret_hash": next.SecretHash, "previous_hash": nil, "salt": nil, "seen_at": 0,
+					"secret_hash": next.SecretHash, "previous_hash": nil, "salt": nil, "seen_at": 0, "owner_mark": next.OwnerMark,
 					"renewed_at": next.RenewedAt, "last_accessed": next.LastAccessed,
 					"ip_address": next.IPAddress, "user_agent": next.UserAgent,
 				})

@@ -57,7 +57,7 @@ func TestFailuresAreFollowedByWaits(t *testing.T) {
 		}
 		for _, want := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour} {
 			require.Equal(t, want, waits(t, a.from("192.0.2.1", "ada", password)))
-			require.Equal(t, want, waits(t, a.from("192.0.2.1", "ADA@example.com", password)), "by e-mail")
+			require.Equal(t, want, waits(t, a.from("192.0.2.1", "ＡＤＡ", password)), "however it is written")
 			require.Equal(t, want, waits(t, a.from("192.0.2.1", "ada", wrong)), "it did not count")
 			time.Sleep(want - time.Millisecond)
 			require.Equal(t, time.Second, waits(t, a.from("192.0.2.1", "ada", password)))
@@ -91,6 +91,19 @@ func TestUnknownNamesAreCountedAlike(t *testing.T) {
 		}
 		require.Equal(t, seen["ada"], seen["bob"])
 		require.Equal(t, seen["ada"], seen["nobody"])
+	})
+}
+
+// C56: nobody learns from the waits which e-mail belongs to a username.
+func TestWaitsDoNotTellWhichNamesAreOneUsers(t *testing.T) {
+	onEach(t, func(t *testing.T, a *app) {
+		for _, other := range []string{"bob@example.com", "bob@other.example", "nobody"} {
+			for range 5 {
+				require.Equal(t, 401, a.from("192.0.2.1", "bob", wrong).Code)
+			}
+			require.Equal(t, 401, a.from("192.0.2.1", other, wrong).Code, other)
+			a.forgive()
+		}
 	})
 }
 
