@@ -144,7 +144,7 @@ var statements = map[string][]string{
 	"C92":  {"`StoreTimeout`"},
 	"C93":  {"SELECT, INSERT, UPDATE and DELETE on its tables"},
 	"C94":  {"load it from a vault"},
-	"C96":  {"nothing about the user", "`login_attempts` under hashes of names"},
+	"C96":  {"nothing about the user", "`login_attempts` under MACs of names and addresses"},
 	"C104": {"one a processor at a time"},
 	"C112": {"| event | when | log | table |", "`authn_login_newdevice`"},
 	"C132": {"// AAL2, with a second factor", "// AAL3, with a hardware key"},

@@ -22,7 +22,6 @@ import (
 
 	"github.com/ginsession/gin-session/ginsession"
 	"github.com/ginsession/gin-session/ginsession/ginsessiontest"
-	"github.com/ginsession/gin-session/models"
 )
 
 // watch opens a stream with a token, and returns its context although its handler

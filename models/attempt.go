@@ -5,8 +5,8 @@ package models
 import "gorm.io/gorm/schema"
 
 // LoginAttempts is a row of login_attempts: how many attempts failed in a row, on
-// an account, from a source, or on an account from a source. Its id is a hash, so
-// that the table tells no names.
+// an account, from a source, or on an account from a source. Its id is a MAC, so
+// that the table tells no names and no addresses.
 type LoginAttempts struct {
 	ID        Exact `gorm:"column:id;size:43;primaryKey"`
 	Failures  int64 `gorm:"column:failures;not null"`
