@@ -15,6 +15,19 @@ func me(c *gin.Context) {
 	c.JSON(http.StatusOK, gin.H{"user": session.User, "session": session})
 }
 
+// activity is something that a user does. A page cannot see cookies, so the answer
+// says whether it has a new one.
+func activity(c *gin.Context) {
+	session, _ := ginsession.From(c)
+	c.JSON(http.StatusOK, gin.H{"renewed": c.Writer.Header().Get("Set-Cookie") != "", "expiresAt": session.ExpiresAt})
+}
+
+// sensitive stands for what is done only by somebody who has just proved who he is.
+func sensitive(c *gin.Context) {
+	session, _ := ginsession.From(c)
+	c.JSON(http.StatusOK, gin.H{"done": true, "authenticatedAt": session.AuthenticatedAt})
+}
+
 func (s *site) postNote(c *gin.Context) {
 	text, err := readNote(c)
 	var n note

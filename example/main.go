@@ -60,8 +60,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	config := ginsession.Config{
 		MaxAge:           set.maxAge,
 		RefreshThreshold: set.refresh,
-		LoginURL:         "/login",
-		Refuse:           refuse,
+		IdleTimeout:      set.idle,
+		AbsoluteTimeout:  set.absolute,
+		MaxSessions:      set.maxSessions,
+		SyncEvery:        set.sync,
 	}
 	var demo demonstration
 	if !release {
@@ -69,7 +71,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
-	sessions, err := ginsession.New(db, config)
+	s, err := newSite(db, config, set, ctx.Done())
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if !release || set.password != "" {
-		if err := demo.seed(ctx, sessions.Accounts(), set.password); err != nil {
+		if err := demo.seed(ctx, s.sessions.Accounts(), set.password); err != nil {
 			return err
 		}
 	}
@@ -101,8 +103,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	// Run ends after the last request, so that it can write what that has left.
 	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- sessions.Run(upkeep) }()
-	err = serve(ctx, listener, routes(&site{sessions: sessions, db: db}))
+	go func() { ended <- s.sessions.Run(upkeep) }()
+	err = serve(ctx, listener, routes(s))
 	stop()
 	return errors.Join(err, <-ended)
 }
@@ -143,7 +145,19 @@ func address(listener net.Listener) string {
 // settings are the flags.
 type settings struct {
 	addr, database, password string
-	maxAge, refresh          time.Duration
+	maxAge, refresh, idle    time.Duration
+	absolute, fresh, sync    time.Duration
+	maxSessions              int
+}
+
+// warn is how long before its end a session says so: five minutes, or less if it is
+// short.
+func (s settings) warn() time.Duration {
+	shortest := s.maxAge
+	if s.idle > 0 {
+		shortest = min(shortest, s.idle)
+	}
+	return min(5*time.Minute, shortest/4)
 }
 
 func parseFlags(args []string, out io.Writer) (settings, error) {
@@ -155,6 +169,12 @@ func parseFlags(args []string, out io.Writer) (settings, error) {
 	flags.DurationVar(&set.maxAge, "max-age", ginsession.DefaultMaxAge, "how long an unused session lives")
 	flags.DurationVar(&set.refresh, "refresh", 0, "how long before its end a session in use is refreshed\n"+
 		"(default 30m, or half of -max-age where that is less)")
+	flags.DurationVar(&set.idle, "idle", 0, "how long a session may be idle, 2m at least (default: -max-age alone rules)")
+	flags.DurationVar(&set.absolute, "absolute", ginsession.DefaultAbsoluteTimeout, "how long a session lives at all")
+	flags.DurationVar(&set.fresh, "fresh", 10*time.Minute, "how long after signing in the settings open without the password;\n"+
+		"forms may be sent three times as long")
+	flags.IntVar(&set.maxSessions, "max-sessions", ginsession.DefaultMaxSessions, "how many sessions a user may have")
+	flags.DurationVar(&set.sync, "sync", ginsession.DefaultSyncEvery, "how often to ask what other processes have changed")
 	flags.StringVar(&set.password, "password", "", "`password` of the demo accounts admin, editor and viewer\n"+
 		"(default \""+demoPassword+"\"; with GIN_MODE=release there are no accounts without it)")
 	flags.Usage = func() {
@@ -169,6 +189,9 @@ func parseFlags(args []string, out io.Writer) (settings, error) {
 	}
 	if err == nil && flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err == nil && set.fresh <= 0 {
+		err = errors.New("-fresh: must be positive")
 	}
 	return set, err
 }

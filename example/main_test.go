@@ -184,7 +184,7 @@ func TestAddressToType(t *testing.T) {
 func TestLogHoldsNoSecret(t *testing.T) {
 	file := temporary(t)
 	p := start(t, "-db", file)
-	c := newCaller(t, p, browser)
+	c := newCaller(t, p, visitor)
 	cookie := c.login("admin", demoPassword).header.Get("Set-Cookie")
 	token, _, _ := strings.Cut(strings.TrimPrefix(cookie, "session="), ";")
 	require.Greater(t, len(token), 100)

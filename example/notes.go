@@ -105,3 +105,29 @@ func (s *site) notesOf(ctx context.Context, userID string) ([]note, error) {
 	err := query.Find(&notes).Error
 	return notes, unavailable(err)
 }
+
+func (s *site) notesPage(c *gin.Context) { s.notes(c, http.StatusOK, "", "") }
+
+// notes shows the user's notes, with what is wrong about one that was just sent.
+func (s *site) notes(c *gin.Context, status int, message, draft string) {
+	session, _ := ginsession.From(c)
+	notes, err := s.notesOf(c.Request.Context(), session.User.UserID)
+	if err != nil {
+		ginsession.Refuse(c, err)
+		return
+	}
+	s.show(c, status, "notes.html", view{Title: "Your notes", Notes: notes, Message: message, Draft: draft})
+}
+
+// noteForm takes a note from the page.
+func (s *site) noteForm(c *gin.Context) {
+	text, err := readNote(c)
+	if errors.Is(err, ginsession.ErrRequestInvalid) {
+		s.notes(c, http.StatusBadRequest, "The note "+noteRule+".", text)
+		return
+	}
+	if err == nil {
+		_, err = s.addNote(c.Request.Context(), text)
+	}
+	done(c, err, "/notes")
+}

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"embed"
-	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -13,10 +11,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/ginsession/gin-session/ginsession"
+	"github.com/ginsession/gin-session/ginsession/browser"
 )
-
-//go:embed templates static
-var files embed.FS
 
 // templates parses the pages; a mistake in one ends the program at its start.
 func templates() *template.Template {
@@ -24,6 +20,8 @@ func templates() *template.Template {
 		"seconds": inWords,
 		"stamp":   func(t time.Time) string { return t.Format(time.RFC3339) },
 		"moment":  func(t time.Time) string { return t.Format("2 Jan 2006, 15:04:05 UTC") },
+		"device":  deviceInWords,
+		"ended":   endInWords,
 	}).ParseFS(files, "templates/*.html"))
 }
 
@@ -37,86 +35,123 @@ func inWords(seconds int64) string {
 	return fmt.Sprintf("%d days %v", d/day, d%day)
 }
 
-func static(r gin.IRoutes) {
-	r.StaticFileFS("/static/style.css", "static/style.css", http.FS(files))
-	r.StaticFileFS("/static/icon.svg", "static/icon.svg", http.FS(files))
-}
-
-// view is what a template shows. Every page has a title; the rest is filled by
-// the pages that show it.
+// view is what a template shows. Every page has what show fills in, and a title;
+// the rest is filled by the pages that show it.
 type view struct {
-	Title   string
-	Path    string               // marks the page in the navigation
-	User    *ginsession.Identity // nil: nobody is signed in
-	Message string               // what went wrong
-	Next    string               // where to go after signing in
+	Title string
+
+	Path      string               // marks the page in the navigation
+	User      *ginsession.Identity // nil: nobody is signed in
+	Actor     *ginsession.Identity // who is signed in as User, where that is another
+	Editor    bool                 // the user may see the editor's page
+	Admin     bool                 // and the admin's
+	Lab       bool                 // the program runs for development
+	State     template.HTML        // for the script: who is signed in
+	ImportMap template.HTML
+	Warn      int // seconds before its end that a session says so
+
+	Message string // what went wrong
+	Notice  string // what went well
+	Next    string // where to go after signing in
 
 	Status   ginsession.Status
+	Own      string // id of the session of the request
 	Notes    []note
 	Draft    string // a note that was not accepted
-	Accounts []ginsession.Identity
+	Accounts []account
+	Account  account
+	Roles    []string
+	Sessions []ginsession.Session
+	Events   []event
+	Kinds    []string
+	Kind     string
 }
 
 // show renders a page for whoever is signed in.
-func show(c *gin.Context, status int, page string, v view) {
+func (s *site) show(c *gin.Context, status int, page string, v view) {
 	v.Path = c.Request.URL.Path
 	if session, ok := ginsession.From(c); ok {
-		v.User = &session.User
+		v.User, v.Own = &session.User, session.ID
+		if session.Actor.UserID != "" {
+			v.Actor = &session.Actor
+		}
+		v.Editor = s.policy.Includes(session.User.Role, "editor")
+		v.Admin = s.policy.Includes(session.User.Role, "admin")
 	}
+	v.Lab = gin.Mode() != gin.ReleaseMode
+	v.State = browser.State(c, s.sessions)
+	v.ImportMap = template.HTML(`<script type="importmap">` + s.importMap + `</script>`) //nolint:gosec // our own
+	v.Warn = int(s.warn / time.Second)
 	c.HTML(status, page, v)
 }
 
-func home(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/dashboard") }
+func toDashboard(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/dashboard") }
+
+// homePage is for everybody.
+func (s *site) homePage(c *gin.Context) {
+	s.show(c, http.StatusOK, "home.html", view{Title: "Sessions you can watch"})
+}
 
 // loginPage shows the form, which is sent to /auth/login. From there a failure
 // comes back with its code.
 func (s *site) loginPage(c *gin.Context) {
 	code := ginsession.Code(c.Query("error"))
-	if _, ok := ginsession.From(c); ok && code == "" {
-		home(c)
+	status, err := s.sessions.Check(c)
+	if err == nil && status.IsAuthenticated && code == "" {
+		toDashboard(c)
 		return
 	}
 	v := view{Title: "Sign in", Next: c.Query("next")}
-	if code != "" { // which may be anything: it comes from the address bar
+	if v.Next == "" {
+		v.Next = "/dashboard"
+	}
+	if status.Reason != nil && (code == "" || code == *status.Reason) {
+		v.Message = endInWords(status.EndReason) // the cookie of a session that has ended knows most
+	}
+	switch {
+	case v.Message != "" || code == "":
+	case code == ginsession.ErrRateLimited:
+		v.Message = "Too many attempts. Wait half a minute and try again; each further failure makes the wait longer."
+	default: // which may be anything: it comes from the address bar
 		v.Message = code.Message()
 	}
-	show(c, http.StatusOK, "login.html", v)
+	s.show(c, http.StatusOK, "login.html", v)
 }
 
-func (s *site) dashboardPage(c *gin.Context) { s.dashboard(c, http.StatusOK, "", "") }
-
-// dashboard shows the session and the user's notes, with what is wrong about a
-// note that was just sent.
-func (s *site) dashboard(c *gin.Context, status int, message, draft string) {
-	session, _ := ginsession.From(c)
-	now, err := s.sessions.Check(c)
-	if err != nil {
-		ginsession.Refuse(c, err)
-		return
+// endInWords tells a user why his session has ended.
+func endInWords(reason ginsession.Reason) string {
+	switch reason {
+	case ginsession.ReasonLogout:
+		return "You have signed out."
+	case ginsession.ReasonExpired, ginsession.ReasonIdle:
+		return "You were signed out because the session was not used for a while."
+	case ginsession.ReasonAbsolute:
+		return "The session has reached its greatest age. Please sign in again."
+	case ginsession.ReasonPassword:
+		return "You were signed out because the password was changed."
+	case ginsession.ReasonDisabled:
+		return "You were signed out because the account was disabled."
+	case ginsession.ReasonRevoked:
+		return "You were signed out from another device."
+	case ginsession.ReasonAdmin:
+		return "You were signed out by an admin."
+	case ginsession.ReasonLimit:
+		return "You were signed out because you have signed in on too many devices."
+	case ginsession.ReasonReuse:
+		return "You were signed out because an old copy of your cookie was used. If that was not you, change your password."
+	default:
+		return ""
 	}
-	notes, err := s.notesOf(c.Request.Context(), session.User.UserID)
-	if err != nil {
-		ginsession.Refuse(c, err)
-		return
-	}
-	show(c, status, "dashboard.html", view{Title: "Your session", Status: now, Notes: notes, Message: message, Draft: draft})
 }
 
-// noteForm takes a note from the dashboard.
-func (s *site) noteForm(c *gin.Context) {
-	text, err := readNote(c)
-	if errors.Is(err, ginsession.ErrRequestInvalid) {
-		s.dashboard(c, http.StatusBadRequest, "The note "+noteRule+".", text)
-		return
-	}
-	if err == nil {
-		_, err = s.addNote(c.Request.Context(), text)
-	}
+// dashboardPage shows the session three ways: here, as JSON and as the script knows it.
+func (s *site) dashboardPage(c *gin.Context) {
+	status, err := s.sessions.Check(c)
 	if err != nil {
 		ginsession.Refuse(c, err)
 		return
 	}
-	c.Redirect(http.StatusSeeOther, "/dashboard#notes")
+	s.show(c, http.StatusOK, "dashboard.html", view{Title: "Your session", Status: status})
 }
 
 func (s *site) editorPage(c *gin.Context) {
@@ -125,21 +160,17 @@ func (s *site) editorPage(c *gin.Context) {
 		ginsession.Refuse(c, err)
 		return
 	}
-	show(c, http.StatusOK, "editor.html", view{Title: "Editor", Notes: notes})
+	s.show(c, http.StatusOK, "editor.html", view{Title: "Editor", Notes: notes})
 }
 
-func (s *site) adminPage(c *gin.Context) {
-	accounts, err := s.accounts(c.Request.Context())
-	if err != nil {
-		ginsession.Refuse(c, err)
-		return
-	}
-	show(c, http.StatusOK, "admin.html", view{Title: "Admin", Accounts: accounts})
+// reactPage is for everybody: what it shows to whom is up to its script.
+func (s *site) reactPage(c *gin.Context) {
+	s.show(c, http.StatusOK, "react.html", view{Title: "React"})
 }
 
 // notFound leaves everything but a browser to Gin's own plain answer.
-func notFound(c *gin.Context) {
+func (s *site) notFound(c *gin.Context) {
 	if wantsPage(c) {
-		show(c, http.StatusNotFound, "error.html", view{Title: "Not found", Message: "There is no such page."})
+		s.show(c, http.StatusNotFound, "error.html", view{Title: "Not found", Message: "There is no such page."})
 	}
 }

@@ -124,7 +124,7 @@ type caller struct {
 }
 
 const (
-	browser = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
+	visitor = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
 	script  = "application/json"
 )
 

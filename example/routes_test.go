@@ -69,7 +69,8 @@ func everything(t *testing.T, p program) {
 
 func rolesStory(t *testing.T, p program) {
 	nobody := newCaller(t, p, script)
-	for _, path := range []string{"/api/me", "/api/editor", "/api/admin", "/dashboard", "/editor", "/admin"} {
+	for _, path := range []string{"/api/me", "/api/editor", "/api/admin", "/api/clock", "/dashboard", "/notes", "/devices",
+		"/settings", "/reauthenticate", "/editor", "/admin/users", "/admin/users/x", "/admin/events"} {
 		a := nobody.get(path)
 		require.Equal(t, 401, a.status, path)
 		require.Equal(t, "SESSION_NOT_FOUND", a.code(t), path)
@@ -84,11 +85,11 @@ func rolesStory(t *testing.T, p program) {
 		c := newCaller(t, p, script)
 		require.Equal(t, 200, c.login(role, demoPassword).status)
 		for _, prefix := range []string{"/api", ""} {
-			me := "/me"
+			me, admin := "/me", "/admin"
 			if prefix == "" {
-				me = "/dashboard"
+				me, admin = "/dashboard", "/admin/users"
 			}
-			got := [3]int{c.get(prefix + me).status, c.get(prefix + "/editor").status, c.get(prefix + "/admin").status}
+			got := [3]int{c.get(prefix + me).status, c.get(prefix + "/editor").status, c.get(prefix + admin).status}
 			if got != want {
 				t.Errorf("%s: got %v, want %v", role, got, want)
 			}
@@ -139,14 +140,14 @@ func notesStory(t *testing.T, p program) {
 	require.Equal(t, "<b>naïve</b> ☃ 𝄞\nsecond line", body.Note.Text)
 	require.False(t, body.Note.WrittenAt.Before(before), a.body)
 
-	c.accept = browser
-	c.get("/dashboard").shows(t, 200, "<p>&lt;b&gt;naïve&lt;/b&gt; ☃ 𝄞\nsecond line</p>")
-	c.form("/dashboard", "text", "from the form").leads(t, "/dashboard#notes")
-	c.get("/dashboard").shows(t, 200, "<p>from the form</p>\n<small>viewer, <time")
+	c.accept = visitor
+	c.get("/notes").shows(t, 200, "<p>&lt;b&gt;naïve&lt;/b&gt; ☃ 𝄞\nsecond line</p>")
+	c.form("/notes", "text", "from the form").leads(t, "/notes")
+	c.get("/notes").shows(t, 200, "<p>from the form</p>\n<small>viewer, <time")
 
-	editor := newCaller(t, p, browser)
+	editor := newCaller(t, p, visitor)
 	require.Equal(t, 200, editor.login("editor", demoPassword).status)
-	require.NotContains(t, editor.get("/dashboard").body, "from the form", "another user's note")
+	require.NotContains(t, editor.get("/notes").body, "from the form", "another user's note")
 	editor.get("/editor").shows(t, 200, "<p>from the form</p>")
 	editor.accept = script
 	require.Contains(t, editor.get("/api/editor").body, `"text":"from the form"`)
@@ -182,23 +183,25 @@ func badNotesStory(t *testing.T, p program) {
 	longest := strings.Repeat("é", 500)
 	require.Equal(t, 201, c.post("/api/note", `{"text":"`+longest+`"}`).status)
 
-	c.accept = browser
-	c.form("/dashboard", "text", "kept "+longest).
+	c.accept = visitor
+	c.form("/notes", "text", "kept "+longest).
 		shows(t, 400, `role="alert">The note must have 1 to 500 characters`, "required>kept "+longest+"</textarea>")
-	c.form("/dashboard", "text", strings.Repeat("x", 9<<10)).shows(t, 413, "The request is too large.")
+	c.form("/notes", "text", strings.Repeat("x", 9<<10)).shows(t, 413, "The request is too large.")
 }
 
 func browserStory(t *testing.T, p program) {
-	c := newCaller(t, p, browser)
-	c.get("/").leads(t, "/dashboard")
+	c := newCaller(t, p, visitor)
+	home := c.get("/")
+	home.shows(t, 200, `<a class="who" href="/login">Sign in</a>`, `id="ginsession-state">{"isAuthenticated":false`)
+	require.NotContains(t, home.body, `id="who"`)
 	c.get("/dashboard").leads(t, "/login?next=%2Fdashboard")
 	c.get("/editor?page=2&x=%26").leads(t, "/login?next=%2Feditor%3Fpage%3D2%26x%3D%2526")
-	c.form("/dashboard", "text", "late").leads(t, "/login?error=SESSION_NOT_FOUND")
+	c.form("/notes", "text", "late").leads(t, "/login?error=SESSION_NOT_FOUND")
 	c.get("/login?error=SESSION_NOT_FOUND").shows(t, 200, "Not signed in.")
 
 	page := c.get("/login?next=%2Feditor%3Fpage%3D2")
 	page.shows(t, 200, `<input type="hidden" name="next" value="/editor?page=2">`, `action="/auth/login"`)
-	require.NotContains(t, page.body, "alert")
+	require.NotContains(t, page.body, `role="alert"`)
 	require.NotContains(t, page.body, "Sign out")
 
 	wrong := "/login?error=CREDENTIALS_INVALID&next=%2Feditor%3Fpage%3D2"
@@ -211,6 +214,7 @@ func browserStory(t *testing.T, p program) {
 	c.get("/login?error=%3Cscript%3E").shows(t, 200, `role="alert">Something went wrong.`)
 
 	c.form("/auth/login", "username", "editor", "password", demoPassword, "next", "/editor?page=2").leads(t, "/editor?page=2")
+	c.get("/").shows(t, 200, `<span id="who">editor</span>`, `"username":"editor"`)
 	c.get("/editor?page=2").shows(t, 200, "<h1>Editor</h1>", `<a href="/editor" aria-current="page">`, `role editor</small>`)
 	c.get("/login").leads(t, "/dashboard")
 	c.get("/dashboard").shows(t, 200, "<h1>Your session</h1>", "<dd>editor (editor@example.com)</dd>",
@@ -226,15 +230,16 @@ func browserStory(t *testing.T, p program) {
 }
 
 func roleStory(t *testing.T, p program) {
-	c := newCaller(t, p, browser)
+	c := newCaller(t, p, visitor)
 	c.form("/auth/login", "username", "viewer", "password", demoPassword, "next", "/admin").leads(t, "/admin")
-	c.get("/admin").shows(t, 403, "<h1>Forbidden</h1>", "Your role does not allow this: it needs the role admin.",
+	c.get("/admin/users").shows(t, 403, "<h1>Forbidden</h1>", "Your role does not allow this: it needs the role admin.",
 		"You are signed in as <strong>viewer</strong>, with the role <strong>viewer</strong>.")
 	c.get("/nothing").shows(t, 404, "There is no such page.")
 
 	c.form("/auth/login", "username", "admin", "password", demoPassword).leads(t, "/")
-	page := c.get("/admin")
-	page.shows(t, 200, "<h1>Admin</h1>", `<th scope="row">viewer</th>`, `>viewer@example.com</td>`)
+	c.get("/admin").leads(t, "/admin/users")
+	page := c.get("/admin/users")
+	page.shows(t, 200, "<h1>Users</h1>", `<tr data-user="viewer">`, `>viewer@example.com</small>`)
 	list := c.get("/api/admin")
 	require.Contains(t, list.body, `"username":"editor"`)
 	for _, text := range []string{"argon2id", "password"} {
@@ -243,7 +248,7 @@ func roleStory(t *testing.T, p program) {
 }
 
 func headersStory(t *testing.T, p program) {
-	c := newCaller(t, p, browser)
+	c := newCaller(t, p, visitor)
 	for _, path := range []string{"/login", "/dashboard", "/static/style.css", "/static/icon.svg", "/nothing", "/auth/session", "/api/me"} {
 		a := c.get(path)
 		policy := a.header.Get("Content-Security-Policy")
@@ -280,8 +285,8 @@ func TestWithoutNotes(t *testing.T) {
 		require.Equal(t, 503, a.status)
 		require.Equal(t, "STORE_UNAVAILABLE", a.code(t))
 	}
-	c.accept = browser
-	for _, a := range []answer{c.get("/dashboard"), c.get("/editor"), c.form("/dashboard", "text", "x")} {
+	c.accept = visitor
+	for _, a := range []answer{c.get("/notes"), c.get("/editor"), c.form("/notes", "text", "x")} {
 		a.shows(t, 503, "The session store does not answer.", "Sign out")
 		require.Equal(t, "5", a.header.Get("Retry-After"))
 		require.NotContains(t, a.body, "no such table")
