@@ -102,9 +102,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 	// Run ends after the last request, so that it can write what that has left.
 	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var handler http.Handler
+	if release {
+		handler = routes(s)
+	} else {
+		l, err := newLab(upkeep, s, config, set)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		defer l.running.Wait()
+		handler = l
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.sessions.Run(upkeep) }()
-	err = serve(ctx, listener, routes(s))
+	err = serve(ctx, listener, handler)
 	stop()
 	return errors.Join(err, <-ended)
 }

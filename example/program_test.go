@@ -121,6 +121,8 @@ type caller struct {
 	url    string
 	accept string
 	http   *http.Client
+
+	referer string
 }
 
 const (
@@ -134,7 +136,7 @@ func newCaller(t *testing.T, p program, accept string) *caller {
 	require.NoError(t, err)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &caller{t, p.url, accept, &http.Client{
+	return &caller{t: t, url: p.url, accept: accept, http: &http.Client{
 		Jar:           jar,
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -155,6 +157,9 @@ func (c *caller) send(method, path, contentType, body string) answer {
 	r.Header.Set("User-Agent", "the test's agent")
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
+	}
+	if c.referer != "" {
+		r.Header.Set("Referer", c.referer)
 	}
 	resp, err := c.http.Do(r)
 	require.NoError(c.t, err)
