@@ -139,6 +139,8 @@ func TestRefusesToStart(t *testing.T) {
 		{"folder missing", []string{"-db", filepath.Join(t.TempDir(), "no", "such.db")}, "-db: "},
 		{"short password", []string{"-password", "short"}, "account admin: ginsession: REQUEST_INVALID: password: must have 15"},
 		{"negative age", []string{"-max-age", "-1s"}, "MaxAge: must be at least 1s"},
+		{"never fresh", []string{"-fresh", "0s"}, "-fresh: must be positive"},
+		{"idle too soon", []string{"-idle", "1s"}, "IdleTimeout: must be 0 or at least 2m"},
 		{"refresh too early", []string{"-max-age", "60s", "-refresh", "60s"}, "RefreshThreshold: must be less than MaxAge"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -152,7 +154,7 @@ func TestRefusesToStart(t *testing.T) {
 func TestHelp(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, run(t.Context(), []string{"-help"}, &out))
-	for _, name := range []string{"-addr", "-db", "-max-age", "-refresh", "-password"} {
+	for _, name := range []string{"-addr", "-db", "-max-age", "-refresh", "-idle", "-absolute", "-fresh", "-max-sessions", "-sync", "-password"} {
 		require.Contains(t, out.String(), "  "+name+" ")
 	}
 }

@@ -39,7 +39,7 @@ func routes(s *site) *gin.Engine {
 	pages := r.Group("", ginsession.Require)
 	pages.GET("/dashboard", s.dashboardPage)
 	pages.GET("/notes", s.notesPage)
-	pages.POST("/notes", s.noteForm)
+	pages.POST("/notes", s.policy.Require("notes:write"), s.noteForm)
 	pages.GET("/devices", s.devicesPage)
 	pages.GET("/editor", s.policy.RequireRole("editor"), s.editorPage)
 
