@@ -6,7 +6,7 @@ package browsertest
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -34,6 +33,8 @@ const patience = 30 * time.Second
 var scratch string
 
 func TestMain(m *testing.M) {
+	// The tests wait for clocks more than they compute.
+	_ = flag.Set("test.parallel", "6")
 	os.Exit(func() int {
 		var err error
 		if scratch, err = os.MkdirTemp("", "browsertest"); err != nil {
@@ -88,7 +89,13 @@ func launch(file, folder string) (context.Context, error) {
 		"password-store":                      "basic",
 		"host-resolver-rules":                 "MAP *.example 127.0.0.1",
 		"ignore-certificate-errors-spki-list": certificate().pin,
-		"remote-debugging-pipe":               false,
+		"disable-extensions":                  true,
+		"disable-default-apps":                true,
+		"disable-breakpad":                    true,
+		"disable-software-rasterizer":         true,
+		"metrics-recording-only":              true,
+		"mute-audio":                          true,
+		"disable-features":                    "Translate,OptimizationHints,MediaRouter",
 	} {
 		options = append(options, chromedp.Flag(name, value))
 	}
@@ -121,7 +128,7 @@ type person struct {
 	t   *testing.T
 	p   *program
 	url string
-	ctx context.Context
+	ctx context.Context // of the first tab, which goes last
 }
 
 // somebody opens a browser.
@@ -135,10 +142,7 @@ func somebody(t *testing.T, p *program) *person {
 		require.NoError(t, err)
 		shared.ctx = ctx
 	}
-	ctx, cancel := chromedp.NewContext(shared.ctx, chromedp.WithNewBrowserContext())
-	require.NoError(t, chromedp.Do(ctx))
-	t.Cleanup(cancel)
-	return &person{t, p, p.url, ctx}
+	return &person{t: t, p: p, url: p.url}
 }
 
 // tab is one that is visible: it has a window of its own.
@@ -161,9 +165,14 @@ type tab struct {
 func (b *person) tab() *tab {
 	b.t.Helper()
 	x := &tab{t: b.t, p: b.p, url: b.url, sent: map[network.RequestID]string{}}
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithListener(x.hear))
-	x.ctx = ctx
-	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	var cancel context.CancelFunc
+	if b.ctx != nil {
+		x.ctx, cancel = chromedp.NewContext(b.ctx, chromedp.WithListener(x.hear))
+	} else { // the first tab brings the profile with it
+		x.ctx, cancel = chromedp.NewContext(shared.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(x.hear))
+		b.ctx = x.ctx
+	}
+	_, err := chromedp.Call(x.ctx, network.Enable, network.EnableParams{})
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() {
 		if b.t.Failed() && !x.closed {
@@ -460,7 +469,7 @@ func (x *tab) describe() string {
 // within asks for a condition until it holds; what is said is said when it does not.
 func within(t *testing.T, limit time.Duration, otherwise string, holds func() bool, more ...func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); !holds(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			for _, say := range more {
 				otherwise += "\n" + say()
@@ -470,14 +479,16 @@ func within(t *testing.T, limit time.Duration, otherwise string, holds func() bo
 	}
 }
 
-var _ = errors.Is
-var _ cdp.FrameID
-
 const (
-	who         = ":is(#who, form.who > span)"
-	signInForm  = `:is(#sign-in, form[action="/auth/login"])`
-	signOutForm = `:is(#sign-out, form[action="/auth/logout"])`
+	who         = "#who"
+	signInForm  = "#sign-in"
+	signOutForm = "#sign-out"
 )
 
 // stream is where the page's clock comes from.
-const stream = "/clock"
+const stream = "/api/clock"
+
+func unmarshal(t *testing.T, text string, v any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(text), v), text)
+}

@@ -1,0 +1,104 @@
+// The lab of the example: what a session makes of what goes wrong.
+
+package browsertest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestALostDatabaseSignsNobodyOut(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	b := somebody(t, p)
+	x, y := b.tab(), b.tab()
+	x.login("viewer", false)
+	y.open("/react")
+	y.shows("#profile", "viewer")
+	cookie := x.jar()["session"].Value
+	x.open("/lab")
+	x.foresee(unavailable)
+	y.foresee(unavailable)
+	x.click("#lab-database")
+	x.has("#problem")
+	x.shows(who, "viewer")
+	y.click("#profile button") // extend
+	y.has("#problem")
+	y.shows("#profile", "viewer")
+	y.open("/notes")
+	y.shows("h1", "Service Unavailable")
+	y.lacks("#sign-in")
+
+	x.shows("#lab-state", "it answers") // ten seconds later
+	x.lacks("#problem")
+	x.shows(who, "viewer")
+	require.Equal(t, "viewer", x.status().User.Username)
+	require.Equal(t, cookie, x.jar()["session"].Value)
+	y.open("/notes")
+	y.shows(who, "viewer")
+}
+
+func TestTheLabShowsWhatASessionStands(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-max-sessions", "5")
+	x := somebody(t, p).tab()
+	result := func(button string, v any) {
+		t.Helper()
+		x.click(button)
+		x.until(`document.getElementById("lab-result").innerText.startsWith("{") && !document.querySelector("` + button + `").disabled`)
+		unmarshal(t, x.text("#lab-result"), v)
+	}
+	x.login("viewer", false)
+	x.open("/lab")
+
+	kid := x.kid()
+	var key struct {
+		Keys          int
+		First, Second struct {
+			Status    int
+			NewCookie bool
+		}
+	}
+	result("#lab-key", &key)
+	require.Equal(t, 2, key.Keys)
+	require.Equal(t, []any{200, true, 200, false}, []any{key.First.Status, key.First.NewCookie, key.Second.Status, key.Second.NewCookie})
+	require.NotEqual(t, kid, x.kid())
+
+	var parallel struct {
+		Requests, Answered200, NewCookies int
+		SignedIn                          bool
+	}
+	before := x.cookies()
+	result("#lab-parallel", &parallel)
+	require.Equal(t, []any{20, 20, 1, true}, []any{parallel.Requests, parallel.Answered200, parallel.NewCookies, parallel.SignedIn})
+	require.Equal(t, before+1, x.cookies())
+
+	var limit struct {
+		Limit, SignedIn, Live int
+		Ended                 []struct{ ID string }
+	}
+	result("#lab-limit", &limit)
+	require.Equal(t, []int{5, 7, 5}, []int{limit.Limit, limit.SignedIn, limit.Live})
+	require.NotEmpty(t, limit.Ended)
+	require.True(t, x.status().IsAuthenticated)
+
+	var replay struct {
+		Steps []struct {
+			Status       int
+			Code, Reason string
+		}
+		SignedIn bool
+	}
+	result("#lab-replay", &replay)
+	var statuses []int
+	for _, step := range replay.Steps {
+		statuses = append(statuses, step.Status)
+	}
+	require.Equal(t, []int{200, 200, 200, 401, 401}, statuses)
+	require.False(t, replay.SignedIn)
+	p.logs("authn_token_reuse")
+	x.open("/lab")
+	x.at("/login")
+	x.shows("[role=alert]", "old copy of your cookie")
+}
