@@ -11,10 +11,14 @@ const show = (element, value) => (element.textContent = JSON.stringify(value, nu
 
 // It is no activity to ask for the status.
 async function status() {
-	const answer = await fetch("/auth/session");
-	const body = await answer.json();
-	show($("status"), body);
-	return `${answer.status}, ${body.remainingTime ?? 0} s left`;
+	try {
+		const answer = await fetch("/auth/session");
+		const body = await answer.json();
+		show($("status"), body);
+		return `${answer.status}, ${body.remainingTime ?? 0} s left`;
+	} catch {
+		return "no answer";
+	}
 }
 
 function draw() {
@@ -29,9 +33,13 @@ status();
 
 $("passive").addEventListener("click", async () => log("GET /auth/session: " + (await status()) + ", no activity"));
 $("activity").addEventListener("click", async () => {
-	const answer = await auth.fetch("/api/activity", { method: "POST" });
-	const { renewed } = await answer.json();
-	log(`POST /api/activity: ${answer.status}, ${renewed ? "a new cookie: the session is refreshed" : "the cookie stays"}`);
+	try {
+		const answer = await auth.fetch("/api/activity", { method: "POST" });
+		const { renewed } = await answer.json();
+		log(`POST /api/activity: ${answer.status}, ${renewed ? "a new cookie: the session is refreshed" : "the cookie stays"}`);
+	} catch {
+		log("POST /api/activity: no answer");
+	}
 	await auth.refresh({ force: true });
 	await status();
 });

@@ -25,7 +25,7 @@ async function state() {
 	const { databaseBrokenFor } = await (await fetch("/lab/state")).json();
 	$("lab-state").textContent = databaseBrokenFor > 0 ? `broken for ${Math.ceil(databaseBrokenFor)} s` : "it answers";
 	if (databaseBrokenFor > 0) setTimeout(state, 500);
-	else auth.refresh({ force: true });
+	auth.refresh({ force: true }); // for some seconds the server still knows who you are
 }
 
 button("lab-database", async () => {
