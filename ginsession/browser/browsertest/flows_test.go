@@ -290,6 +290,7 @@ func TestARestartAndANewKeySignNobodyOut(t *testing.T) {
 	x := somebody(t, p).tab()
 	x.login("viewer", false)
 	x.open("/notes")
+	x.foresee(noConnection) // the picture of a page may come while nobody is there
 	session, kid := x.status().Session.ID, x.kid()
 
 	p.restart()
