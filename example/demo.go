@@ -85,8 +85,8 @@ func (d *demonstration) seed(ctx context.Context, accounts *ginsession.Accounts,
 }
 
 func (d *demonstration) seedAccount(ctx context.Context, accounts *ginsession.Accounts, name string) error {
-	user, err := accounts.Authenticate(ctx, name, d.password)
-	if errors.Is(err, ginsession.ErrCredentialsInvalid) {
+	user, err := accounts.Find(ctx, name)
+	if errors.Is(err, ginsession.ErrUserNotFound) {
 		_, err = accounts.Create(ctx, ginsession.NewUser{
 			Username: name,
 			Email:    name + "@example.com",
@@ -96,11 +96,15 @@ func (d *demonstration) seedAccount(ctx context.Context, accounts *ginsession.Ac
 		if !errors.Is(err, ginsession.ErrUserExists) {
 			return err
 		}
-		// He is there with another password, or disabled. A new password ends his
-		// sessions, so he gets one only in this case.
-		if user, err = accounts.Find(ctx, name); err == nil {
-			err = errors.Join(accounts.SetPassword(ctx, user.UserID, d.password), accounts.Enable(ctx, user.UserID))
-		}
+		user, err = accounts.Find(ctx, name) // another process was quicker
+	}
+	if err == nil {
+		_, err = accounts.Authenticate(ctx, name, d.password)
+	}
+	if errors.Is(err, ginsession.ErrCredentialsInvalid) {
+		// He has another password, or is disabled. A new password ends his sessions, so
+		// he gets one only in this case.
+		err = errors.Join(accounts.SetPassword(ctx, user.UserID, d.password), accounts.Enable(ctx, user.UserID))
 	}
 	if err == nil && user.Role != name {
 		err = accounts.SetRole(ctx, user.UserID, name)
