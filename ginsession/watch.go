@@ -35,7 +35,8 @@ import (
 // why, unless it was the request. If the request has no session, the context has
 // ended already.
 //
-// A stream is no activity: it keeps no session from falling idle. Watch needs Run;
+// A stream is no activity: it keeps no session from falling idle. What timeouts the
+// http.Server has cut it off: lift them with [net/http.ResponseController]. Watch needs Run;
 // without that it hears only of what this process does. The caller must call the
 // function when he is done.
 func (m *Manager) Watch(c *gin.Context) (context.Context, context.CancelFunc) {
