@@ -45,7 +45,6 @@ const form = "application/x-www-form-urlencoded";
 
 func TestAnotherOriginNeitherSignsInNorOutNorReads(t *testing.T) {
 	t.Parallel()
-	chromium(t)
 	p := start(t)
 	password, inQuery := html.EscapeString(p.password), url.QueryEscape(p.password)
 	site := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -27,7 +27,6 @@ import (
 // The program in release mode, as it is deployed: behind a proxy that speaks TLS.
 func TestTheCookieHasItsPrefixOverHTTPSAndIsRefusedOverHTTP(t *testing.T) {
 	t.Parallel()
-	chromium(t)
 	const word = "a passphrase for this test"
 	p := startWith(t, []string{"GIN_MODE=release", "JWT_SECRET=" + keyOld}, "-password", word)
 	p.password = word

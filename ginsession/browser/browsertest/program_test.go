@@ -29,7 +29,7 @@ const (
 // built is the program, compiled once.
 var built = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(scratch, "example")
-	build := exec.Command("go", "build", "-o", file, "./example")
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", file, "./example")
 	build.Dir = "../../.."
 	if root := os.Getenv("BT_ROOT"); root != "" {
 		build.Dir = root
@@ -61,6 +61,7 @@ func start(t *testing.T, args ...string) *program {
 
 func startWith(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
+	chromium(t)
 	p := &program{t: t, args: args, env: env, database: filepath.Join(t.TempDir(), "example.db"), log: &text{}}
 	p.run("127.0.0.1:0")
 	t.Cleanup(func() {
