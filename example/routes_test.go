@@ -234,7 +234,7 @@ func browserStory(t *testing.T, p program) {
 	c.get("/dashboard").leads(t, "/login?next=%2Fdashboard")
 
 	c.form("/auth/login", "username", "editor", "password", demoPassword, "remember", "on").leads(t, "/")
-	c.get("/dashboard").shows(t, 200, "since it lasts to its absolute end", "outlives the browser")
+	c.get("/dashboard").shows(t, 200, "outlives the browser")
 	c.form("/auth/login", "username", "editor", "password", demoPassword, "next", "https://other.example/").leads(t, "/")
 }
 
