@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -53,6 +54,7 @@ type view struct {
 	Message string // what went wrong
 	Notice  string // what went well
 	Next    string // where to go after signing in
+	Wait    int    // seconds until it may be tried again
 
 	Status   ginsession.Status
 	Own      string // id of the session of the request
@@ -111,7 +113,8 @@ func (s *site) loginPage(c *gin.Context) {
 	switch {
 	case v.Message != "" || code == "":
 	case code == ginsession.ErrRateLimited:
-		v.Message = "Too many attempts. Wait half a minute and try again; each further failure makes the wait longer."
+		v.Message = "Too many attempts. Each further failure makes the wait longer."
+		v.Wait, _ = strconv.Atoi(c.Query("retryAfter")) // of anything else it is 0
 	default: // which may be anything: it comes from the address bar
 		v.Message = code.Message()
 	}

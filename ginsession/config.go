@@ -133,7 +133,7 @@ type Config struct {
 	// LoginURL is the path of the sign-in page. If it is set, a guard sends a
 	// browser that asks for a page there, with the page in the parameter "next",
 	// and a form that fails to sign in goes back there with the parameter "error", a
-	// [Code]. A guard adds it too, unless that is SESSION_NOT_FOUND.
+	// [Code], and "retryAfter", the seconds to wait, if any. A guard adds the first too, unless that is SESSION_NOT_FOUND.
 	// Defaults to none: everybody is answered with JSON, or by Refuse.
 	LoginURL string
 

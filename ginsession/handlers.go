@@ -95,7 +95,7 @@ func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, 
 	again := e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited || e.Code == ErrRequestInvalid || e.Code == ErrSessionLimit
 	if form && again && m.cfg.LoginURL != "" {
 		m.tellRefusal(c, e)
-		m.redirect(c, m.loginPage(next, e.Code), "/")
+		m.redirect(c, m.loginPage(next, e), "/")
 		return
 	}
 	m.refuse(c, e)

@@ -45,7 +45,7 @@ func (m *Manager) refuse(c *gin.Context, e *Error) {
 	switch {
 	case m.cfg.LoginURL != "" && e.asksForSession() && navigates(c.Request):
 		c.Header("Cache-Control", "no-store")
-		c.Redirect(http.StatusSeeOther, m.loginPage(c.Request.URL.RequestURI(), e.Code))
+		c.Redirect(http.StatusSeeOther, m.loginPage(c.Request.URL.RequestURI(), e))
 	case m.cfg.Refuse != nil:
 		m.cfg.Refuse(c, e)
 	default:
@@ -69,10 +69,12 @@ func WriteError(c *gin.Context, err *Error) {
 		c.Header("WWW-Authenticate", "Session")
 	}
 	if err.RetryAfter > 0 {
-		c.Header("Retry-After", strconv.Itoa(int(math.Ceil(err.RetryAfter.Seconds()))))
+		c.Header("Retry-After", wholeSeconds(err.RetryAfter))
 	}
 	writeJSON(c, status, gin.H{"error": body{err.Code, err.Message(), err.Time, err.Reason}})
 }
+
+func wholeSeconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
 
 // writeJSON is how every body of this package is sent.
 func writeJSON(c *gin.Context, status int, body any) {
@@ -137,15 +139,19 @@ func navigates(r *http.Request) bool {
 }
 
 // loginPage is the address of the sign-in page, with the page to go to after it
-// and the code of what went wrong. Not being signed in is nothing wrong.
-func (m *Manager) loginPage(next string, code Code) string {
+// and what went wrong: its code, and how many seconds to wait. Not being signed in is
+// nothing wrong.
+func (m *Manager) loginPage(next string, why *Error) string {
 	page, err := url.Parse(m.cfg.LoginURL)
 	if err != nil {
 		return "/" // not reached: New has refused such a setting
 	}
 	query := page.Query()
-	if code != ErrSessionNotFound {
-		query.Set("error", string(code))
+	if why.Code != ErrSessionNotFound {
+		query.Set("error", string(why.Code))
+	}
+	if why.RetryAfter > 0 {
+		query.Set("retryAfter", wholeSeconds(why.RetryAfter))
 	}
 	if next = localPath(next); next != "" {
 		query.Set("next", next)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,6 +93,18 @@ func TestUnknownNamesAreCountedAlike(t *testing.T) {
 		require.Equal(t, seen["ada"], seen["bob"])
 		require.Equal(t, seen["ada"], seen["nobody"])
 	})
+}
+
+// A form is told how long to wait where its page can read it.
+func TestAFormThatComesTooOftenIsToldHowLongToWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		c := a.client()
+		form := url.Values{"username": {"ada"}, "password": {wrong}, "next": {"/me"}}
+		for range 5 {
+			require.Equal(t, "/sign-in?error=CREDENTIALS_INVALID&next=%2Fme", c.PostForm("/login", form).Header.Get("Location"))
+		}
+		require.Equal(t, "/sign-in?error=RATE_LIMITED&next=%2Fme&retryAfter=30", c.PostForm("/login", form).Header.Get("Location"))
+	}, func(c *ginsession.Config) { c.LoginURL = "/sign-in" })
 }
 
 // C56: nobody learns from the waits which e-mail belongs to a username.

@@ -31,5 +31,9 @@ setInterval(() => {
 	if (left > Number(document.body.dataset.warn)) $("expiring").hidden = true;
 }, 250);
 
+// The time to wait after too many attempts.
+const until = Date.now() + 1000 * Number($("wait")?.textContent);
+if ($("wait")) setInterval(() => ($("wait").textContent = Math.max(0, Math.ceil((until - Date.now()) / 1000))), 250);
+
 // No answer is no logout.
 auth.subscribe(() => ($("problem").hidden = !(auth.getSnapshot().error && auth.getSnapshot().isAuthenticated)));
