@@ -147,6 +147,7 @@ func (w *world) start(n *node) {
 		IdleTimeout: w.idle, SyncEvery: w.sync, Now: w.now, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(w.t, err)
+	sessions.TestOnlyCheapHashes()
 	n.sessions, n.engine = sessions, gin.New()
 	n.engine.Use(sessions.Load)
 	sessions.Routes(n.engine)

@@ -61,6 +61,7 @@ func newLogApp(f *testing.F) *logApp {
 		Logger:  slog.New(slog.NewJSONHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	require.NoError(f, err)
+	sessions.TestOnlyCheapHashes()
 	users.accounts = sessions.Accounts()
 	_, err = users.accounts.Create(f.Context(), ginsession.NewUser{Username: "ada"})
 	require.NoError(f, err)
