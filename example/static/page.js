@@ -12,8 +12,11 @@ const leave = () => {
 };
 auth.on("logout", leave);
 auth.on("expired", leave);
-auth.on("login", () => !$("who") && location.reload()); // in another tab
-addEventListener("pageshow", (event) => event.persisted && location.reload()); // with the back button
+// Not by reload(): that would send a form again, in our name, also one that another
+// site has sent and that was refused.
+const anew = () => location.replace(location.pathname + location.search);
+auth.on("login", () => !$("who") && anew()); // in another tab
+addEventListener("pageshow", (event) => event.persisted && anew()); // with the back button
 
 $("sign-out")?.addEventListener("submit", async (event) => {
 	event.preventDefault();

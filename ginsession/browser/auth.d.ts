@@ -108,7 +108,8 @@ export interface AuthEvents {
 	expiring: { remainingSeconds: number; extend(): Promise<Snapshot> };
 	/**
 	 * Another user than the one this page was made for. The page is loaded anew,
-	 * so that nothing of the former is left, unless a listener returns false.
+	 * so that nothing of the former is left, unless a listener returns false. It is
+	 * not reloaded: that would send the form again that led to it, if one did.
 	 */
 	userchange: { previous: User; user: User };
 	error: AuthError;

@@ -96,7 +96,7 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 		stored("rev", rev);
 		stored("checked", answered);
 		if (how && before && before !== rev) say(how, rev);
-		if (old && lastUser.userId !== old.userId && emit("userchange", { previous: old, user })) location.reload();
+		if (old && lastUser.userId !== old.userId && emit("userchange", { previous: old, user })) location.replace(location.href.split("#")[0]);
 		set({ status: was ? "authenticated" : "unauthenticated", ...next, error: null, ...idle() });
 		if (had === false && was) emit("login", snap);
 		if (had && !was) emit(body.reason === "SESSION_EXPIRED" ? "expired" : "logout", snap);

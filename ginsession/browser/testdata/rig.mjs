@@ -203,7 +203,7 @@ class Tab {
 		const names = {
 			document: this.document,
 			navigator: this.navigator,
-			location: { reload: () => this.reloads++ },
+			location: { href: "http://x/page?q=1#here", replace: (to) => (this.reloads += to === "http://x/page?q=1") },
 			addEventListener: (name, fn) => (this.listeners[name] ??= []).push(fn),
 			BroadcastChannel: channel ? FakeChannel : undefined,
 			localStorage,
