@@ -31,9 +31,6 @@ var built = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(scratch, "example")
 	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", file, "./example")
 	build.Dir = "../../.."
-	if root := os.Getenv("BT_ROOT"); root != "" {
-		build.Dir = root
-	}
 	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", &exec.Error{Name: "go build ./example: " + string(out), Err: err}
