@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxAttempts = 10
+	maxAttempts = 18 // in less than the default of Config.StoreTimeout
 	firstPause  = 5 * time.Millisecond
 	maxPause    = 200 * time.Millisecond
 )
