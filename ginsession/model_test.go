@@ -4,6 +4,8 @@
 package ginsession_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -38,7 +40,7 @@ func TestModel(t *testing.T) {
 	}
 	t.Logf("seed %d", seed)
 	modelstest.Each(t, func(t *testing.T, d modelstest.Database) {
-		worlds := 40
+		worlds := 2
 		if d.Kind != "sqlite" {
 			worlds = 2
 		}
@@ -67,6 +69,7 @@ type world struct {
 	n     int
 	idle  time.Duration
 	sync  time.Duration
+	limit int
 	step  atomic.Int64 // by which all clocks are wrong
 	back  time.Time    // when they were last set back
 	keys  []ginsession.Key
@@ -76,7 +79,10 @@ type world struct {
 	users          []*person
 	browsers       []*browser
 	sessions       map[models.Exact]*modelled
-	log            []string // of the sequence
+	streams        []*stream
+	as             func(good ginsession.Code) ginsession.Code // what a request gets whose session is good
+	opens          *modelled                                  // what a request opens
+	log            []string                                   // of the sequence
 }
 
 type node struct {
@@ -84,6 +90,7 @@ type node struct {
 	sessions *ginsession.Manager
 	engine   *gin.Engine
 	stop     func() // Run; nil where it does not run
+	watch    func(c *gin.Context)
 	close    func() // its connections
 }
 
@@ -116,12 +123,31 @@ type modelled struct {
 	issued   time.Time // when the last cookie was
 	reason   ginsession.Code
 	ended    *change
+
+	created time.Time
+	cut     int // secrets before this one are good for nothing, see goBack
+
+	actor  *person // who is signed in as user, and his own session
+	origin *modelled
+	spent  bool // it led back to that
+}
+
+// A stream was opened with a session.
+type stream struct {
+	n      *node
+	s      *modelled
+	ctx    context.Context
+	stop   context.CancelFunc
+	opened time.Time
+	role   string
+	over   time.Time // since when it should have ended, if nobody has ended the session
 }
 
 func newWorld(t *testing.T, d modelstest.Database, lot *rand.Rand, n int) *world {
 	w := &world{t: t, d: d, lot: lot, n: n, keys: []ginsession.Key{key1}, sessions: map[models.Exact]*modelled{}}
 	w.sync = []time.Duration{time.Second, 5 * time.Second}[lot.IntN(2)]
 	w.idle = []time.Duration{0, 20 * time.Minute}[lot.IntN(2)]
+	w.limit = []int{2, ginsession.DefaultMaxSessions}[lot.IntN(2)]
 	w.db, _ = w.open()
 	require.NoError(t, models.Migrate(w.db))
 	for i := range 2 + lot.IntN(2) {
@@ -145,12 +171,16 @@ func (w *world) start(n *node) {
 	sessions, err := ginsession.New(db, ginsession.Config{
 		Keys: w.keys, MaxAge: time.Hour, RefreshThreshold: 20 * time.Minute, AbsoluteTimeout: 3 * time.Hour,
 		IdleTimeout: w.idle, SyncEvery: w.sync, Now: w.now, Logger: slog.New(slog.DiscardHandler),
+		MaxSessions: w.limit, MayImpersonate: func(actor, user ginsession.Identity) bool { return modelMayBe(actor.Role, user.Role) },
 	})
 	require.NoError(w.t, err)
 	sessions.TestOnlyCheapHashes()
+	w.streams = slices.DeleteFunc(w.streams, func(st *stream) bool { return st.n == n }) // they were of its last life
 	n.sessions, n.engine = sessions, gin.New()
 	n.engine.Use(sessions.Load)
 	sessions.Routes(n.engine)
+	impersonation(sessions, n.engine)
+	n.engine.GET("/stream", func(c *gin.Context) { n.watch(c) })
 	n.engine.GET("/admin", rbac.RequireRole("admin"), func(c *gin.Context) { c.Status(http.StatusOK) })
 	a := &app{t: w.t}
 	n.stop = a.run(sessions)
@@ -173,7 +203,10 @@ func (w *world) halt(n *node) {
 func (w *world) run() {
 	time.Sleep(settled)
 	for w.sequence = range 51 {
-		w.log, w.users, w.browsers = nil, nil, nil
+		for _, st := range w.streams {
+			st.stop()
+		}
+		w.log, w.users, w.browsers, w.streams = nil, nil, nil, nil
 		for i := range 1 + w.lot.IntN(2) {
 			w.users = append(w.users, w.person(fmt.Sprintf("user%d-%d-%d", w.n, w.sequence, i)))
 		}
@@ -182,7 +215,9 @@ func (w *world) run() {
 		}
 		for range 15 + w.lot.IntN(25) {
 			w.act()
+			w.listen()
 			w.pass()
+			w.listen()
 			w.acts++
 		}
 	}
@@ -211,9 +246,23 @@ func (w *world) act() {
 	b := w.browsers[w.lot.IntN(len(w.browsers))]
 	n := w.nodes[w.lot.IntN(len(w.nodes))]
 	switch lot := w.lot.IntN(100); {
-	case lot < 40:
+	case lot < 26:
 		w.request(n, b, "/admin", b.cookie)
-	case lot < 50:
+	case lot < 31:
+		w.stream(n, b)
+	case lot < 34:
+		w.list(n, b)
+	case lot < 38:
+		w.impersonate(n, b)
+	case lot < 41:
+		w.goBack(n, b)
+	case lot < 43:
+		w.reauthenticate(n, b)
+	case lot < 45:
+		w.changePassword(n, b)
+	case lot < 46:
+		w.revokeAll(n)
+	case lot < 53:
 		w.request(n, b, "/session", b.cookie)
 	case lot < 58:
 		w.request(n, b, "/session/refresh", b.cookie)
@@ -231,10 +280,7 @@ func (w *world) act() {
 		w.revokeUser(n, b.user, nil)
 	case lot < 88:
 		role := []string{"admin", "viewer", "editor"}[w.lot.IntN(3)]
-		w.note("%s: role of %s is %s", n.name, b.user.name, role)
-		b.user.changes = append(b.user.changes, change{n, time.Now()})
-		b.user.role = role
-		w.must(n.sessions.Accounts().SetRole(w.t.Context(), b.user.id, role))
+		w.setRole(n, b.user, role)
 	case lot < 90:
 		w.disable(n, b.user)
 	case lot < 92:
@@ -288,15 +334,307 @@ func (w *world) login(n *node, b *browser) {
 	} else {
 		w.check(r.StatusCode == http.StatusOK, "login: %d %s", r.StatusCode, r.Text)
 	}
-	if old != nil && old.ended == nil {
-		switch {
-		case wants[0] == ginsession.ErrSessionInvalid:
-			w.end(n, old, wants[0]) // reuse
-		case wants[0] != ginsession.ErrTokenInvalid && !b.user.disabled:
-			w.end(n, old, ginsession.ErrSessionNotFound)
-		}
+	if old != nil {
+		w.leave(n, old, b.cookie, wants[0], !b.user.disabled)
 	}
 	w.learn(b, r)
+	w.limited(n, b.user)
+}
+
+// leave tells the model that a cookie came with a logout or a sign-in, which is
+// carried out or not.
+func (w *world) leave(n *node, s *modelled, cookie string, want ginsession.Code, done bool) {
+	reuse := w.reused(s, cookie)
+	switch {
+	case !w.verifies(cookie):
+	case reuse && s.ended == nil:
+		w.end(n, s, ginsession.ErrSessionInvalid)
+	case reuse || !done:
+	default:
+		if s.origin != nil && !s.spent && s.origin.ended == nil && (s.ended == nil || s.reason == ginsession.ErrSessionExpired) {
+			w.end(n, s.origin, ginsession.ErrSessionNotFound)
+		}
+		if s.ended == nil {
+			w.end(n, s, ginsession.ErrSessionNotFound)
+		}
+	}
+}
+
+// limited tells the model which sessions ended because a user has too many. Which
+// they are is known to two minutes.
+func (w *world) limited(n *node, user *person) {
+	var ids []models.Exact
+	require.NoError(w.t, w.db.Model(&models.Session{}).Where("user_id = ? AND end_reason = ?", models.Exact(user.id), ginsession.ReasonLimit).Pluck("id", &ids).Error)
+	live, counted := 0, 0
+	var newest time.Time
+	for id, s := range w.sessions {
+		if s.user != user || s.ended != nil || s.actor != nil {
+			continue
+		}
+		if w.now().Before(s.expires) {
+			counted++
+		}
+		if slices.Contains(ids, id) {
+			w.check(counted > 0, "the limit ended what had run out")
+			w.end(n, s, ginsession.ErrSessionNotFound)
+			if s.accessed.After(newest) {
+				newest = s.accessed
+			}
+		}
+	}
+	for _, s := range w.sessions {
+		if s.user == user && s.ended == nil && s.actor == nil && !w.over(s) {
+			live++
+			w.check(!newest.After(s.accessed.Add(3*time.Minute)), "the limit ended what was used at %v, not what was at %v", newest, s.accessed)
+		}
+	}
+	w.check(live <= w.limit, "%d sessions live, the limit is %d", live, w.limit)
+	w.check(newest.IsZero() || counted > w.limit, "the limit of %d ended one of %d", w.limit, counted)
+}
+
+func modelMayBe(actor, user string) bool { return actor == "admin" && user == "viewer" }
+
+// stream opens a stream.
+func (w *world) stream(n *node, b *browser) {
+	var st *stream
+	n.watch = func(c *gin.Context) {
+		ctx, stop := n.sessions.Watch(c)
+		if ctx.Err() == nil {
+			st = &stream{n: n, ctx: ctx, stop: stop, opened: time.Now()}
+			c.Status(http.StatusOK)
+			return
+		}
+		ginsession.Refuse(c, context.Cause(ctx))
+	}
+	cookie := b.cookie
+	w.request(n, b, "/stream", cookie)
+	if st != nil {
+		st.s = w.sessions[sessionOf(w.t, cookie)]
+		st.role = st.s.user.role
+		w.check(st.s.ended == nil, "a stream of an ended session")
+		w.streams = append(w.streams, st)
+	}
+}
+
+// listen looks whether the streams have ended whose sessions have, and no others.
+func (w *world) listen() {
+	w.streams = slices.DeleteFunc(w.streams, func(st *stream) bool {
+		must, by := w.unusable(st)
+		if st.ctx.Err() != nil {
+			w.check(must || w.over(st.s) || w.roleChanged(st), "a stream has ended: %v", context.Cause(st.ctx))
+			return true
+		}
+		hears := st.n.stop != nil
+		switch {
+		case !must:
+			st.over = time.Time{}
+		case by != nil:
+			w.check(st.n != by.by, "%s: a stream has not ended at once: %v", st.n.name, st.s.reason)
+			w.check(!hears || time.Since(by.at) <= w.sync, "%s: a stream has not ended in %v", st.n.name, time.Since(by.at))
+		case st.over.IsZero():
+			st.over = time.Now()
+		default:
+			w.check(!hears || time.Since(st.over) <= w.sync, "%s: a stream outlives its session by %v", st.n.name, time.Since(st.over))
+		}
+		return false
+	})
+}
+
+// roleChanged reports whether the role that a stream hangs on was another one since it
+// was opened, be it for a moment.
+func (w *world) roleChanged(st *stream) bool {
+	changes := st.s.user.changes
+	if st.s.actor != nil {
+		changes = append(slices.Clone(changes), st.s.actor.changes...)
+	}
+	return slices.ContainsFunc(changes, func(c change) bool { return !c.at.Before(st.opened) })
+}
+
+// unusable reports whether a stream should have ended, and by whose doing if that is
+// known.
+func (w *world) unusable(st *stream) (must bool, by *change) {
+	s := st.s
+	for s := s; s != nil; s = s.origin {
+		if s.ended != nil {
+			return true, s.ended
+		}
+	}
+	for s := s; s != nil; s = s.origin {
+		must = must || !w.now().Before(s.expires)
+	}
+	return must || s.user.role != st.role ||
+		w.idle > 0 && !w.now().Before(s.accessed.Add(w.idle)) ||
+		s.actor != nil && !modelMayBe(s.actor.role, s.user.role), nil
+}
+
+// list compares what a browser lists with what the model knows to live.
+func (w *world) list(n *node, b *browser) {
+	var listed struct{ Sessions []struct{ ID models.Exact } }
+	r := w.request(n, b, "/sessions", b.cookie)
+	if r.StatusCode != http.StatusOK {
+		return
+	}
+	user := w.sessions[sessionOf(w.t, b.cookie)].user
+	require.NoError(w.t, json.Unmarshal([]byte(r.Text), &listed))
+	shown := map[models.Exact]bool{}
+	for _, item := range listed.Sessions {
+		s := w.sessions[item.ID]
+		w.check(s != nil && s.user == user && s.ended == nil && w.now().Before(s.expires), "%s is listed", item.ID)
+		shown[item.ID] = true
+	}
+	for id, s := range w.sessions {
+		w.check(s.user != user || s.ended != nil || w.over(s) || shown[id], "%s is not listed", id)
+	}
+}
+
+func (w *world) impersonate(n *node, b *browser) {
+	target := w.users[w.lot.IntN(len(w.users))]
+	path := "/as/" + target.id
+	if w.lot.IntN(2) == 0 && target != b.user { // or it would seldom be allowed
+		w.setRole(n, target, "viewer")
+	}
+	if b.cookie == "" {
+		w.request(n, b, path, "")
+		return
+	}
+	own := w.sessions[sessionOf(w.t, b.cookie)]
+	w.as = func(good ginsession.Code) ginsession.Code {
+		switch {
+		case own.actor != nil || own.user == target:
+			return ginsession.ErrImpersonation
+		case target.disabled:
+			return ginsession.ErrUserNotFound
+		case !modelMayBe(own.user.role, target.role):
+			return ginsession.ErrImpersonation
+		}
+		return ""
+	}
+	w.opens = &modelled{user: target, actor: own.user, origin: own}
+	w.request(n, b, path, b.cookie)
+	w.as, w.opens = nil, nil
+}
+
+// goBack returns to the own session.
+func (w *world) goBack(n *node, b *browser) {
+	c := ginsessiontest.NewClient(n.engine)
+	w.send(c, b.cookie)
+	s, wants := w.expect(n, b.cookie)
+	if s == nil || s.actor == nil {
+		w.as = func(ginsession.Code) ginsession.Code { return ginsession.ErrImpersonation }
+		w.request(n, b, "/back", b.cookie)
+		w.as = nil
+		return
+	}
+	reuse := w.reused(s, b.cookie)
+	if w.verifies(b.cookie) && !reuse && (s.ended == nil || s.reason == ginsession.ErrSessionExpired) {
+		wants = []ginsession.Code{ginsession.ErrSessionInvalid}
+		used := s.accessed
+		if s.origin.accessed.After(used) {
+			used = s.origin.accessed
+		}
+		switch {
+		case s.spent || s.origin.ended != nil || !w.now().Before(s.origin.expires):
+		case w.idle > 0 && !w.now().Before(used.Add(w.idle)):
+		case w.idle > 0 && !w.now().Before(used.Add(w.idle-idleDoubt)):
+			wants = append(wants, "")
+		default:
+			wants = []ginsession.Code{""}
+		}
+	}
+	over := w.over(s)
+	usable := w.judge(s, b.cookie)
+	r := c.PostJSON("/back", nil)
+	got := outcome(w.t, "/back", r)
+	w.note("%s: back from %s gets %q", n.name, label(w.t, b.cookie), got)
+	w.check(slices.Contains(wants, got), "back: got %q, want one of %q", got, wants)
+	switch {
+	case got == "":
+		w.check(len(r.Cookies()) == 1, "back sets a cookie")
+		if s.ended == nil && over && slices.Contains(usable, ginsession.ErrSessionExpired) {
+			w.end(n, s, ginsession.ErrSessionExpired)
+		}
+		if s.ended == nil {
+			w.end(n, s, ginsession.ErrSessionNotFound)
+		}
+		s.spent = true
+		w.learn(b, r)
+		s.origin.accessed, s.origin.seen, s.origin.cut = w.now(), time.Time{}, len(s.origin.secrets)-1
+	case s.ended == nil && reuse:
+		w.end(n, s, ginsession.ErrSessionInvalid)
+	case s.ended == nil && over && slices.Contains(usable, ginsession.ErrSessionExpired):
+		w.end(n, s, ginsession.ErrSessionExpired)
+	case s.ended == nil && usable[0] != ginsession.ErrSessionInvalid:
+		s.accessed = w.now()
+	}
+}
+
+func (w *world) reauthenticate(n *node, b *browser) {
+	require.NoError(w.t, w.db.Where("1 = 1").Delete(&models.LoginAttempts{}).Error)
+	var s *modelled
+	if b.cookie != "" {
+		if s = w.sessions[sessionOf(w.t, b.cookie)]; s.actor != nil {
+			w.as = func(ginsession.Code) ginsession.Code { return ginsession.ErrImpersonation }
+		}
+	}
+	r := w.request(n, b, "/session/reauthenticate", b.cookie)
+	w.as = nil
+	if r.StatusCode != http.StatusOK {
+		return
+	}
+	fresh := cookies(r)
+	w.check(len(fresh) == 1, "a new token")
+	if w.sessions[sessionOf(w.t, fresh[0])] != s {
+		w.end(n, s, ginsession.ErrSessionNotFound) // another has taken its place
+		w.limited(n, s.user)
+	}
+}
+
+func (w *world) changePassword(n *node, b *browser) {
+	var except []string
+	if b.cookie != "" {
+		except = []string{string(sessionOf(w.t, b.cookie))}
+	}
+	w.note("%s: change the password of %s except %v", n.name, b.user.name, except)
+	require.NoError(w.t, w.db.Where("1 = 1").Delete(&models.LoginAttempts{}).Error)
+	err := n.sessions.Accounts().ChangePassword(w.t.Context(), b.user.id, password, password, except...)
+	if b.user.disabled {
+		require.ErrorIs(w.t, err, ginsession.ErrCredentialsInvalid)
+		return
+	}
+	w.must(err)
+	for id, s := range w.sessions {
+		if s.user == b.user && s.ended == nil && !slices.Contains(except, string(id)) {
+			w.end(n, s, ginsession.ErrSessionNotFound)
+		}
+	}
+}
+
+func (w *world) revokeAll(n *node) {
+	w.note("%s: revoke all", n.name)
+	ended, err := n.sessions.RevokeAll(w.t.Context())
+	w.must(err)
+	want := 0
+	for _, s := range w.sessions {
+		if s.ended == nil && !s.created.After(w.now()) { // or the clocks were set back
+			w.end(n, s, ginsession.ErrSessionNotFound)
+			want++
+		}
+	}
+	w.check(ended >= want, "revoked %d, not %d", ended, want) // and those of the worlds before
+}
+
+func (w *world) setRole(n *node, user *person, role string) {
+	w.note("%s: role of %s is %s", n.name, user.name, role)
+	user.changes = append(user.changes, change{n, time.Now()})
+	user.role = role
+	w.must(n.sessions.Accounts().SetRole(w.t.Context(), user.id, role))
+}
+
+// reused reports whether the secret of a cookie is good no longer.
+func (w *world) reused(s *modelled, cookie string) bool {
+	last := len(s.secrets) - 1
+	place := slices.Index(s.secrets, claimsOf(w.t, cookie).JTI)
+	return place < last-1 || place < s.cut || place == last-1 && !s.seen.IsZero() && !w.now().Before(s.seen.Add(30*time.Second))
 }
 
 func (w *world) revokeOne(n *node, b *browser) {
@@ -355,13 +693,15 @@ func (w *world) end(n *node, s *modelled, reason ginsession.Code) {
 }
 
 // request sends a cookie to a path and holds the answer against the model.
-func (w *world) request(n *node, b *browser, path, cookie string) {
+func (w *world) request(n *node, b *browser, path, cookie string) ginsessiontest.Response {
 	c := ginsessiontest.NewClient(n.engine)
 	w.send(c, cookie)
 	s, wants := w.expect(n, cookie)
 	var r ginsessiontest.Response
-	switch path {
-	case "/logout", "/session/refresh":
+	switch {
+	case path == "/session/reauthenticate":
+		r = c.PostJSON(path, gin.H{"password": password})
+	case path == "/logout", path == "/session/refresh", path == "/back", strings.HasPrefix(path, "/as/"):
 		r = c.PostJSON(path, nil)
 	default:
 		r = c.Get(path)
@@ -372,39 +712,45 @@ func (w *world) request(n *node, b *browser, path, cookie string) {
 		w.check(r.StatusCode == http.StatusOK, "logout: %d %s", r.StatusCode, r.Text)
 		w.check(len(r.Header["Set-Cookie"]) == 1, "logout deletes the cookie")
 		b.cookie = ""
-		switch {
-		case s == nil || s.ended != nil:
-		case wants[0] == ginsession.ErrSessionInvalid:
-			w.end(n, s, wants[0]) // reuse
-		case wants[0] != ginsession.ErrTokenInvalid:
-			w.end(n, s, ginsession.ErrSessionNotFound)
+		if s != nil {
+			w.leave(n, s, cookie, wants[0], true)
 		}
-		return
+		return r
 	}
 	if path != "/admin" { // no question of the role
 		for i := range wants {
 			if wants[i] == ginsession.ErrRoleRequired {
 				wants[i] = ""
 			}
+			if wants[i] == "" && w.as != nil {
+				wants[i] = w.as(wants[i])
+			}
 		}
 	}
+	if path == "/stream" && len(wants) > 1 {
+		wants = append(wants, ginsession.ErrRoleRequired) // Load does not know yet, and Watch does
+	}
 	w.check(slices.Contains(wants, got), "%s: got %q, want one of %q", path, got, wants)
-	if s != nil && s.ended == nil && path != "/session" {
+	unwritten := path == "/session/reauthenticate" && got == ginsession.ErrSessionExpired
+	if s != nil && s.ended == nil && path != "/session" && !unwritten {
 		w.consequences(n, s, cookie, got)
 	}
 	w.learn(b, r)
+	return r
 }
 
 // consequences tells the model what activity has done to a session.
 func (w *world) consequences(n *node, s *modelled, cookie string, got ginsession.Code) {
 	switch got {
-	case "", ginsession.ErrRoleRequired:
+	case "", ginsession.ErrRoleRequired, ginsession.ErrImpersonation, ginsession.ErrUserNotFound:
 		s.accessed = w.now()
 		if claimsOf(w.t, cookie).JTI == s.secrets[len(s.secrets)-1] && s.seen.IsZero() {
 			s.seen = w.now()
 		}
 	case ginsession.ErrSessionInvalid:
-		w.end(n, s, got)
+		if w.reused(s, cookie) { // and not only forbidden at present
+			w.end(n, s, got)
+		}
 	case ginsession.ErrSessionExpired:
 		if w.over(s) {
 			w.end(n, s, got)
@@ -429,6 +775,9 @@ func (w *world) expect(n *node, cookie string) (s *modelled, wants []ginsession.
 	}
 	s = w.sessions[sessionOf(w.t, cookie)]
 	wants = w.judge(s, cookie)
+	if s.actor != nil {
+		return s, wants // never answered from memory
+	}
 	// What another node has just changed this one need not know yet.
 	ended := s.ended != nil && w.verifies(cookie) && w.late(n, *s.ended)
 	if ended || slices.ContainsFunc(s.user.changes, func(c change) bool { return w.late(n, c) }) && s.ended == nil && wants[0] != ginsession.ErrSessionInvalid {
@@ -445,9 +794,10 @@ func (w *world) judge(s *modelled, cookie string) []ginsession.Code {
 		good = ""
 	}
 	const expired, invalid = ginsession.ErrSessionExpired, ginsession.ErrSessionInvalid
-	last := len(s.secrets) - 1
-	place := slices.Index(s.secrets, claims.JTI)
-	if place < last-1 || place == last-1 && !s.seen.IsZero() && !now.Before(s.seen.Add(30*time.Second)) {
+	if w.reused(s, cookie) {
+		good = invalid
+	}
+	if o := s.origin; o != nil && (o.ended != nil || !now.Before(o.expires) || !modelMayBe(s.actor.role, s.user.role)) {
 		good = invalid
 	}
 	switch {
@@ -491,7 +841,11 @@ func (w *world) learn(b *browser, r ginsessiontest.Response) {
 		claims := claimsOf(w.t, cookie.Value)
 		s := w.sessions[models.Exact(claims.SID)]
 		if s == nil {
-			s = &modelled{user: b.user, accessed: w.now()}
+			s = &modelled{user: b.user}
+			if w.opens != nil {
+				s = w.opens
+			}
+			s.accessed, s.created = w.now(), w.now()
 			w.sessions[models.Exact(claims.SID)] = s
 		}
 		if !slices.Contains(s.secrets, claims.JTI) {
