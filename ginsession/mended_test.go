@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,17 +58,20 @@ func TestTheOwnerIsMarkedUnderThePresentKey(t *testing.T) {
 func TestRunBearsHooksThatPanic(t *testing.T) {
 	own := &users{authenticate: func() (ginsession.Identity, error) { return ginsession.Identity{UserID: "7", Username: "ada"}, nil }}
 	inBubble(t, func(t *testing.T, a *app) {
-		own.identity = func(id string) (ginsession.Identity, error) { return ginsession.Identity{UserID: id}, nil }
+		type answer = func(id string) (ginsession.Identity, error)
+		var says atomic.Value
+		says.Store(answer(func(id string) (ginsession.Identity, error) { return ginsession.Identity{UserID: id}, nil }))
+		own.identity = func(id string) (ginsession.Identity, error) { return says.Load().(answer)(id) }
 		other, _ := a.otherProcess()
 		a.run(a.sessions)
 		time.Sleep(settled)
 		stream, _ := a.watch(a.sessions, a.signIn("ada").Cookie(cookieName))
-		own.identity = func(string) (ginsession.Identity, error) { panic("a fault of the application") }
+		says.Store(answer(func(string) (ginsession.Identity, error) { panic("a fault of the application") }))
 		require.NoError(t, other.UserChanged(t.Context(), "7"))
 		time.Sleep(3 * ginsession.DefaultSyncEvery)
 		require.NoError(t, stream.Err())
 		require.Contains(t, a.logs.text(), "a watched session cannot be looked up")
-		own.identity = func(string) (ginsession.Identity, error) { return ginsession.Identity{}, ginsession.ErrUserNotFound }
+		says.Store(answer(func(string) (ginsession.Identity, error) { return ginsession.Identity{}, ginsession.ErrUserNotFound }))
 		time.Sleep(2 * ginsession.DefaultSyncEvery)
 		require.Error(t, stream.Err())
 	}, func(c *ginsession.Config) { c.Users = own })
