@@ -45,7 +45,7 @@ func eachDatabase(b *testing.B, run func(b *testing.B, m *Manager, db *gorm.DB))
 			db := kind.make(b).Open(b)
 			require.NoError(b, models.Migrate(db))
 			m, err := New(db, Config{
-				Keys: []Key{"a key of the benchmarks, of at least 32 bytes"}, Logger: slog.New(slog.DiscardHandler),
+				Keys: []Key{"a key of the benchmarks, of at least 32 bytes"}, Logger: slog.New(slog.DiscardHandler), MaxSessions: -1,
 			})
 			require.NoError(b, err)
 			require.NoError(b, db.Create(&models.User{ID: "ada", Username: "ada", UsernameKey: "ada", Role: "admin", Epoch: 1}).Error)
@@ -73,6 +73,7 @@ func fill(b *testing.B, m *Manager, db *gorm.DB, n int, expires time.Time) (toke
 				ExpiresAt: models.At(expires.Truncate(time.Second)), AbsoluteExpiresAt: models.At(expires.Add(24 * time.Hour).Truncate(time.Second)),
 				IPAddress: "203.0.113.195", UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36",
 			}
+			rows[i].OwnerMark = ownerMark(m.keys, rows[i])
 		}
 		require.NoError(b, db.CreateInBatches(rows, 500).Error)
 		for range min(1000, max(1, 1000*batch/n)) {
