@@ -171,6 +171,22 @@ func TestTokensOfBeforeStopAreDead(t *testing.T) {
 	})
 }
 
+// Nor does Stop make a secret good again that was replaced before the time as another:
+// the own session has no predecessor then.
+func TestStopBringsNoPredecessorBack(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		c := a.signIn("ada")
+		first := c.Cookie(cookieName)
+		time.Sleep(time.Minute)
+		require.Equal(t, 200, c.PostJSON("/session/refresh", nil).StatusCode)
+		require.NotEqual(t, first, c.Cookie(cookieName))
+		require.Equal(t, 200, c.Get("/me").StatusCode)
+		require.Equal(t, 200, c.PostJSON("/as/"+a.bob.UserID, nil).StatusCode)
+		require.Equal(t, 200, c.PostJSON("/back", nil).StatusCode)
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, a.with(first).Get("/me")), "within the grace of before, and after it")
+	})
+}
+
 func TestEveryEventOfAnImpersonationHasTheActor(t *testing.T) {
 	var h heard
 	onEachAs(t, func(t *testing.T, a *app) {
