@@ -40,7 +40,7 @@ func TestModel(t *testing.T) {
 	}
 	t.Logf("seed %d", seed)
 	modelstest.Each(t, func(t *testing.T, d modelstest.Database) {
-		worlds := 2
+		worlds := 40
 		if d.Kind != "sqlite" {
 			worlds = 2
 		}
@@ -245,6 +245,12 @@ func (w *world) pass() {
 func (w *world) act() {
 	b := w.browsers[w.lot.IntN(len(w.browsers))]
 	n := w.nodes[w.lot.IntN(len(w.nodes))]
+	if b.cookie != "" && w.lot.IntN(3) == 0 {
+		if s := w.sessions[sessionOf(w.t, b.cookie)]; s.actor != nil {
+			w.actAs(n, b, s)
+			return
+		}
+	}
 	switch lot := w.lot.IntN(100); {
 	case lot < 26:
 		w.request(n, b, "/admin", b.cookie)
@@ -252,7 +258,7 @@ func (w *world) act() {
 		w.stream(n, b)
 	case lot < 34:
 		w.list(n, b)
-	case lot < 38:
+	case lot < 39:
 		w.impersonate(n, b)
 	case lot < 41:
 		w.goBack(n, b)
@@ -489,10 +495,22 @@ func (w *world) list(n *node, b *browser) {
 
 func (w *world) impersonate(n *node, b *browser) {
 	target := w.users[w.lot.IntN(len(w.users))]
-	path := "/as/" + target.id
-	if w.lot.IntN(2) == 0 && target != b.user { // or it would seldom be allowed
-		w.setRole(n, target, "viewer")
+	if w.lot.IntN(4) > 0 { // or it would seldom be allowed
+		if target == b.user {
+			target = w.person(fmt.Sprintf("user%d-%d-%d", w.n, w.sequence, len(w.users)))
+			w.users = append(w.users, target)
+		}
+		if target.role != "viewer" {
+			w.setRole(n, target, "viewer")
+		}
+		if b.user.role != "admin" {
+			w.setRole(n, b.user, "admin")
+		}
+		if b.cookie == "" {
+			w.login(n, b)
+		}
 	}
+	path := "/as/" + target.id
 	if b.cookie == "" {
 		w.request(n, b, path, "")
 		return
@@ -512,6 +530,26 @@ func (w *world) impersonate(n *node, b *browser) {
 	w.opens = &modelled{user: target, actor: own.user, origin: own}
 	w.request(n, b, path, b.cookie)
 	w.as, w.opens = nil, nil
+}
+
+// actAs does one thing of those that matter to who is signed in as another.
+func (w *world) actAs(n *node, b *browser, s *modelled) {
+	switch w.lot.IntN(9) {
+	case 0, 1:
+		w.stream(n, b)
+	case 2, 3:
+		w.goBack(n, b)
+	case 4:
+		w.request(n, b, "/logout", b.cookie)
+	case 5:
+		w.login(n, b)
+	case 6:
+		w.revokeUser(n, s.actor, nil)
+	case 7:
+		w.setRole(n, s.actor, "viewer")
+	default:
+		w.setRole(n, s.user, "editor")
+	}
 }
 
 // goBack returns to the own session.
