@@ -38,15 +38,17 @@ func labStory(t *testing.T, p program) {
 	require.Contains(t, c.post("/api/activity", "").body, `"renewed":true`)
 	require.Contains(t, c.post("/api/activity", "").body, `"renewed":false`)
 
-	// Too many devices: this one stays.
-	var limit struct {
-		Limit, SignedIn, Live int
-		Ended                 []string
+	// Too many devices, and again when there are as many as may be: this one stays.
+	for range 2 {
+		var limit struct {
+			Limit, SignedIn, Live int
+			Ended                 []string
+		}
+		require.NoError(t, json.Unmarshal([]byte(c.post("/lab/limit", "").body), &limit))
+		require.Equal(t, [3]int{20, 22, 20}, [3]int{limit.Limit, limit.SignedIn, limit.Live})
+		require.GreaterOrEqual(t, len(limit.Ended), 3)
+		require.Equal(t, 200, c.get("/api/me").status)
 	}
-	require.NoError(t, json.Unmarshal([]byte(c.post("/lab/limit", "").body), &limit))
-	require.Equal(t, [3]int{20, 22, 20}, [3]int{limit.Limit, limit.SignedIn, limit.Live})
-	require.GreaterOrEqual(t, len(limit.Ended), 3)
-	require.Equal(t, 200, c.get("/api/me").status)
 
 	// An old cookie ends the session, when it comes too late to be an accident.
 	var replay struct{ Steps []string }
