@@ -130,6 +130,64 @@ func TestSecurityActorOfAnEvent(t *testing.T) {
 	})
 }
 
+// What stands in the table was told to the application, once and alike.
+func TestWhatIsInTheTableIsHeard(t *testing.T) {
+	var h heard
+	inBubble(t, func(t *testing.T, a *app) {
+		impersonation(a.sessions, a.engine)
+		a.run(a.sessions)
+		accounts, ctx := a.sessions.Accounts(), t.Context()
+		signedIn := func(c *ginsessiontest.Client, name string) *ginsessiontest.Client {
+			require.Equal(t, 200, c.PostJSON("/login", gin.H{"username": name, "password": password}).StatusCode)
+			return c
+		}
+		c := signedIn(signedIn(a.client(), "ada"), "bob") // the first ends
+		require.Equal(t, 401, c.PostJSON("/login", gin.H{"username": "ada", "password": "wrong"}).StatusCode)
+		for range 3 { // the limit is two
+			c = a.signIn("ada")
+		}
+		require.Equal(t, 200, c.PostJSON("/as/"+a.bob.UserID, nil).StatusCode)
+		require.Equal(t, 403, c.Get("/admin").StatusCode)
+		require.Equal(t, 200, c.PostJSON("/back", nil).StatusCode)
+		require.Equal(t, 200, c.Do("DELETE", "/sessions", "", nil).StatusCode)
+		require.Equal(t, 200, c.PostJSON("/as/"+a.bob.UserID, nil).StatusCode)
+		signedIn(c, "bob") // both of ada's end
+		require.NoError(t, accounts.SetRole(ctx, a.bob.UserID, "editor"))
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, 200, c.Get("/me").StatusCode)
+		require.NoError(t, accounts.SetPassword(ctx, a.bob.UserID, password+"!"))
+		require.NoError(t, accounts.Disable(ctx, a.bob.UserID))
+		require.NoError(t, accounts.Enable(ctx, a.bob.UserID))
+		c = a.signIn("ada")
+		require.NoError(t, a.sessions.RevokeSession(ctx, string(sessionOf(t, c.Cookie(cookieName))), "stolen"))
+		a.signIn("ada")
+		_, err := a.sessions.RevokeAll(ctx)
+		require.NoError(t, err)
+		c = a.signIn("ada")
+		time.Sleep(61 * time.Minute)
+		require.Equal(t, 401, c.Get("/me").StatusCode)
+		require.NoError(t, accounts.Delete(ctx, a.bob.UserID))
+		time.Sleep(3 * time.Second)
+
+		var rows []models.Event
+		require.NoError(t, a.db.Find(&rows).Error)
+		names := map[string]bool{}
+		for i := range rows {
+			names[rows[i].Name] = true
+			rows[i].ID = 0
+		}
+		require.GreaterOrEqual(t, len(names), 13)
+		var told []models.Event
+		for _, e := range h.take() {
+			if names[e.Name] {
+				e.ID = 0
+				told = append(told, e)
+			}
+		}
+		require.ElementsMatch(t, rows, told)
+	}, impersonable, h.listen, func(c *ginsession.Config) { c.MaxSessions, c.MaxAge = 2, time.Hour })
+}
+
 func TestOnEventThatPanicsChangesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, a *app) {
 		c := a.signIn("ada")

@@ -104,8 +104,8 @@ type Config struct {
 	//		return actor.Role == "admin" && policy.Includes(actor.Role, user.Role)
 	//	}
 	//
-	// It is asked when that begins, and at each request while it lasts, because roles
-	// change. See [Manager.Impersonate]. It must be safe for concurrent use.
+	// It is asked when that begins, also about a UserID that nobody has, and at each
+	// request while it lasts, because roles change. See [Manager.Impersonate]. It must be safe for concurrent use.
 	// Defaults to none: nobody may.
 	MayImpersonate func(actor, user Identity) bool
 

@@ -106,6 +106,7 @@ func (m *Manager) authenticate(c *gin.Context, now time.Time, login, password st
 	ctx, cancel := context.WithTimeout(c.Request.Context(), 3*m.cfg.StoreTimeout+hashWait)
 	defer cancel()
 	a := m.attempt(c, login, now)
+	a.by.actor = "" // whoever it is, he signs in himself
 	if m.cfg.Users == nil {
 		user, err := m.accounts.authenticate(ctx, login, password, a)
 		if err == nil {

@@ -41,7 +41,10 @@ func (m *Manager) Impersonate(c *gin.Context, userID string) (Session, error) {
 		return Session{}, stamp(ErrImpersonation, v.now())
 	}
 	user, err := m.userOf(c.Request.Context(), userID)
-	if err == nil && !m.cfg.MayImpersonate(v.found.user, user) {
+	if errors.Is(err, ErrUserNotFound) {
+		user = Identity{UserID: userID} // who may not anyway does not learn that
+	}
+	if (err == nil || errors.Is(err, ErrUserNotFound)) && !m.cfg.MayImpersonate(v.found.user, user) {
 		err = ErrImpersonation
 	}
 	if err != nil {

@@ -99,6 +99,8 @@ func TestImpersonationIsRefused(t *testing.T) {
 			{"unknown", ada, "nobody", ginsession.ErrUserNotFound},
 			{"no id", ada, strings.Repeat("x", 256), ginsession.ErrUserNotFound},
 			{"disabled", ada, gone.UserID, ginsession.ErrUserNotFound},
+			{"a viewer, unknown", bob, "nobody", ginsession.ErrImpersonation},
+			{"a viewer, disabled", bob, gone.UserID, ginsession.ErrImpersonation},
 			{"without a session", a.client(), a.bob.UserID, ginsession.ErrSessionNotFound},
 		} {
 			r := test.c.PostJSON("/as/"+test.id, nil)
@@ -229,6 +231,14 @@ func TestEveryEventOfAnImpersonationHasTheActor(t *testing.T) {
 		c, _ = a.asBob()
 		h.take()
 		require.Equal(t, 200, c.PostJSON("/logout", nil).StatusCode)
+		require.Equal(t, map[string]models.Exact{"session_logout": ada}, actorOf())
+
+		// Whoever signs in there next has done so himself.
+		c, _ = a.asBob()
+		a.user("carol", "viewer")
+		h.take()
+		require.Equal(t, 401, c.PostJSON("/login", gin.H{"username": "carol", "password": "wrong"}).StatusCode)
+		require.Equal(t, 200, c.PostJSON("/login", gin.H{"username": "carol", "password": password}).StatusCode)
 		require.Equal(t, map[string]models.Exact{"session_logout": ada}, actorOf())
 
 		c, _ = a.asBob()

@@ -549,13 +549,14 @@ func (m *Manager) open(ctx context.Context, in signIn, now time.Time, by client)
 		row.ExpiresAt = min(row.ExpiresAt, in.origin.ExpiresAt, models.At(now.Add(impersonationAge).Truncate(time.Second)))
 		row.AbsoluteExpiresAt = row.ExpiresAt
 		row.AuthenticatedAt = in.origin.AuthenticatedAt // nobody has proved anything since
-		by.actor = row.Actor
 	}
 	row.OwnerMark = ownerMark(m.keys, row)
 	f, raw, err := m.sign(found{row: row, user: user, actor: in.actor, accessed: row.LastAccessed}, secret, now)
 	if err != nil {
 		return found{}, "", err
 	}
+	former := by // who has the sessions that end
+	by.actor = row.Actor
 	o := opening{
 		row:     row,
 		account: m.cfg.Users == nil,
@@ -566,19 +567,19 @@ func (m *Manager) open(ctx context.Context, in signIn, now time.Time, by client)
 		o.created = append(o.created, by.event(eventNewDevice, row.ID, row.UserID, "", now))
 	}
 	for _, old := range in.old {
-		o.ended = append(o.ended, by.event(eventSessionLogout, old.session, old.user, ReasonLogout, now))
+		o.ended = append(o.ended, former.event(eventSessionLogout, old.session, old.user, ReasonLogout, now))
 	}
 	if row.Actor == "" {
 		o.limit = m.limitOf(user, by, now)
 	}
-	over, err := m.store.open(ctx, o)
+	ended, err := m.store.open(ctx, o)
 	if err != nil {
 		if errors.Is(err, ErrSessionLimit) {
 			m.record(ctx, by.event(eventSessionLimit, "", row.UserID, Reason(ErrSessionLimit), now))
 		}
 		return found{}, "", err
 	}
-	for _, event := range append(o.created, over...) {
+	for _, event := range append(o.created, ended...) {
 		m.tell(ctx, event)
 	}
 	if o.account && row.Actor == "" {

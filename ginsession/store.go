@@ -152,10 +152,9 @@ type limit struct {
 // password since he was looked at. The condition on his row also makes the
 // transactions that do so wait for this one, so that they find its session, and so
 // do other sign-ins of the user. Their limit is kept to exactly. It returns the events
-// of the sessions that went for it.
-func (s *store) open(ctx context.Context, o opening) (over []models.Event, err error) {
-	err = s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
-		over = nil
+// of the sessions that ended.
+func (s *store) open(ctx context.Context, o opening) (ended []models.Event, err error) {
+	err = s.transaction(ctx, func(tx *gorm.DB) (_ []models.Event, err error) {
 		if !o.account && o.limit.most > 0 {
 			if err := lockUser(tx, o.limit.lock, o.row.CreatedAt); err != nil {
 				return nil, err
@@ -178,18 +177,18 @@ func (s *store) open(ctx context.Context, o opening) (over []models.Event, err e
 				return nil, ErrCredentialsInvalid
 			}
 		}
-		events := slices.Clone(o.created) // a second try needs them without ids
-		ended, err := endRows(tx, o.ended)
+		if ended, err = endRows(tx, o.ended); err != nil {
+			return nil, err
+		}
+		over, err := makeRoom(tx, o)
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, ended...)
-		if over, err = makeRoom(tx, o); err != nil {
-			return nil, err
-		}
-		return append(events, over...), tx.Create(&o.row).Error
+		ended = append(ended, over...)
+		// A second try needs them without ids.
+		return slices.Concat(o.created, ended), tx.Create(&o.row).Error
 	})
-	return over, err
+	return ended, err
 }
 
 // lockUser lets the sign-ins of a user who is no row of ours wait for each other.
