@@ -7,6 +7,10 @@ const log = (text) => {
 	line.textContent = new Date().toLocaleTimeString() + " " + text;
 	$("log").prepend(line);
 };
+const words = (seconds) => {
+	const [h, m] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+	return (h ? h + "h" : "") + (h || m ? m + "m" : "") + (seconds % 60) + "s";
+};
 const show = (element, value) => (element.textContent = JSON.stringify(value, null, 2));
 
 // It is no activity to ask for the status.
@@ -23,7 +27,7 @@ async function status() {
 
 function draw() {
 	const snapshot = auth.getSnapshot();
-	$("remaining").textContent = snapshot.remainingSeconds();
+	$("remaining").textContent = words(snapshot.remainingSeconds());
 	show($("client"), { ...snapshot, remainingSeconds: snapshot.remainingSeconds() });
 }
 auth.subscribe(draw);

@@ -18,6 +18,7 @@ function button(id, act) {
 			show(String(error));
 		}
 		$(id).disabled = false;
+		$("lab-result").scrollIntoView({ block: "nearest" });
 	});
 }
 
