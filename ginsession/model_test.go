@@ -126,6 +126,7 @@ type modelled struct {
 
 	created time.Time
 	cut     int // secrets before this one are good for nothing, see goBack
+	cutBy   *change
 
 	actor  *person // who is signed in as user, and his own session
 	origin *modelled
@@ -353,6 +354,8 @@ func (w *world) leave(n *node, s *modelled, cookie string, want ginsession.Code,
 	reuse := w.reused(s, cookie)
 	switch {
 	case !w.verifies(cookie):
+	case reuse && s.ended == nil && w.cutUnheard(n, s, cookie):
+		w.endAsRow(n, s, cookie)
 	case reuse && s.ended == nil:
 		w.end(n, s, ginsession.ErrSessionInvalid)
 	case reuse || !done:
@@ -530,13 +533,12 @@ func (w *world) impersonate(n *node, b *browser) {
 		return ""
 	}
 	w.opens = &modelled{user: target, actor: own.user, origin: own}
-	id := sessionOf(w.t, b.cookie)
-	w.request(n, b, path, b.cookie)
+	cookie := b.cookie
+	w.request(n, b, path, cookie)
 	w.as, w.opens = nil, nil
 	// Where that request renewed the own session, the other's cookie has taken the
 	// place of its.
-	var row models.Session
-	require.NoError(w.t, w.db.Where("id = ?", id).Take(&row).Error)
+	row := w.rowOf(cookie)
 	if w.now().After(own.expires.Add(-20*time.Minute)) && row.ExpiresAt.Time().After(own.expires) {
 		own.expires = row.ExpiresAt.Time()
 	}
@@ -564,17 +566,17 @@ func (w *world) actAs(n *node, b *browser, s *modelled) {
 
 // goBack returns to the own session.
 func (w *world) goBack(n *node, b *browser) {
-	c := ginsessiontest.NewClient(n.engine)
-	w.send(c, b.cookie)
-	s, wants := w.expect(n, b.cookie)
+	c, cookie := ginsessiontest.NewClient(n.engine), b.cookie
+	w.send(c, cookie)
+	s, wants := w.expect(n, cookie)
 	if s == nil || s.actor == nil {
 		w.as = func(ginsession.Code) ginsession.Code { return ginsession.ErrImpersonation }
-		w.request(n, b, "/back", b.cookie)
+		w.request(n, b, "/back", cookie)
 		w.as = nil
 		return
 	}
-	reuse := w.reused(s, b.cookie)
-	if w.verifies(b.cookie) && !reuse && (s.ended == nil || s.reason == ginsession.ErrSessionExpired) {
+	reuse := w.reused(s, cookie)
+	if w.verifies(cookie) && !reuse && (s.ended == nil || s.reason == ginsession.ErrSessionExpired) {
 		wants = []ginsession.Code{ginsession.ErrSessionInvalid}
 		used := s.accessed
 		if s.origin.accessed.After(used) {
@@ -590,27 +592,29 @@ func (w *world) goBack(n *node, b *browser) {
 		}
 	}
 	over := w.over(s)
-	usable := w.judge(s, b.cookie)
+	usable := w.judge(s, cookie)
 	r := c.PostJSON("/back", nil)
 	got := outcome(w.t, "/back", r)
-	w.note("%s: back from %s gets %q", n.name, label(w.t, b.cookie), got)
+	w.note("%s: back from %s gets %q", n.name, label(w.t, cookie), got)
 	w.check(slices.Contains(wants, got), "back: got %q, want one of %q", got, wants)
 	switch {
 	case got == "":
 		w.check(len(r.Cookies()) == 1, "back sets a cookie")
-		if s.ended == nil && over && slices.Contains(usable, ginsession.ErrSessionExpired) {
-			w.end(n, s, ginsession.ErrSessionExpired)
-		}
-		if s.ended == nil {
+		switch {
+		case s.ended != nil:
+		case over && slices.Contains(usable, ginsession.ErrSessionExpired):
+			w.expire(n, s, cookie)
+		default:
 			w.end(n, s, ginsession.ErrSessionNotFound)
 		}
 		s.spent = true
 		w.learn(b, r)
-		s.origin.accessed, s.origin.seen, s.origin.cut = w.now(), time.Time{}, len(s.origin.secrets)-1
+		s.origin.accessed, s.origin.seen = w.now(), time.Time{}
+		s.origin.cut, s.origin.cutBy = len(s.origin.secrets)-1, &change{by: n, at: time.Now()}
 	case s.ended == nil && reuse:
 		w.end(n, s, ginsession.ErrSessionInvalid)
 	case s.ended == nil && over && slices.Contains(usable, ginsession.ErrSessionExpired):
-		w.end(n, s, ginsession.ErrSessionExpired)
+		w.expire(n, s, cookie)
 	case s.ended == nil && usable[0] != ginsession.ErrSessionInvalid:
 		s.accessed = w.now()
 	}
@@ -801,8 +805,31 @@ func (w *world) consequences(n *node, s *modelled, cookie string, got ginsession
 		}
 	case ginsession.ErrSessionExpired:
 		if w.over(s) {
-			w.end(n, s, got)
+			w.expire(n, s, cookie)
 		}
+	}
+}
+
+// expire tells the model that a session ended because it has run out, if that is sure.
+func (w *world) expire(n *node, s *modelled, cookie string) {
+	if w.now().Before(s.expires) && w.now().Before(s.accessed.Add(w.idle)) {
+		w.endAsRow(n, s, cookie)
+		return
+	}
+	w.end(n, s, ginsession.ErrSessionExpired)
+}
+
+// endAsRow lets the row of a session say how it ended, if it has, where it may as well
+// be one as the other.
+func (w *world) endAsRow(n *node, s *modelled, cookie string) {
+	switch ginsession.Reason(w.rowOf(cookie).EndReason) {
+	case "":
+	case ginsession.ReasonReuse:
+		w.end(n, s, ginsession.ErrSessionInvalid)
+	case ginsession.ReasonIdle:
+		w.end(n, s, ginsession.ErrSessionExpired)
+	default:
+		w.end(n, s, ginsession.ErrSessionNotFound)
 	}
 }
 
@@ -828,7 +855,9 @@ func (w *world) expect(n *node, cookie string) (s *modelled, wants []ginsession.
 	}
 	// What another node has just changed this one need not know yet.
 	ended := s.ended != nil && w.verifies(cookie) && w.late(n, *s.ended)
-	if ended || slices.ContainsFunc(s.user.changes, func(c change) bool { return w.late(n, c) }) && s.ended == nil && wants[0] != ginsession.ErrSessionInvalid {
+	cut := s.ended == nil && w.verifies(cookie) && w.cutUnheard(n, s, cookie)
+	changed := s.ended == nil && wants[0] != ginsession.ErrSessionInvalid && slices.ContainsFunc(s.user.changes, func(c change) bool { return w.late(n, c) })
+	if ended || cut || changed {
 		wants = append(wants, "", ginsession.ErrRoleRequired)
 	}
 	return s, wants
@@ -865,6 +894,18 @@ func (w *world) judge(s *modelled, cookie string) []ginsession.Code {
 	default:
 		return []ginsession.Code{good}
 	}
+}
+
+// cutUnheard reports whether a cookie is good no longer because its user has come back
+// to his own session, of which a node need not know yet.
+func (w *world) cutUnheard(n *node, s *modelled, cookie string) bool {
+	return s.cutBy != nil && w.late(n, *s.cutBy) && slices.Index(s.secrets, claimsOf(w.t, cookie).JTI) < s.cut
+}
+
+// rowOf is what the database says of the session of a cookie.
+func (w *world) rowOf(cookie string) (row models.Session) {
+	require.NoError(w.t, w.db.Where("id = ?", sessionOf(w.t, cookie)).Take(&row).Error)
+	return row
 }
 
 // late reports whether a node need not know of a change yet.
