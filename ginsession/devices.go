@@ -151,13 +151,11 @@ func (m *Manager) Revoke(c *gin.Context) {
 	if v == nil {
 		return
 	}
-	own, id := v.session(), c.Param("id")
-	err := m.revokeOwn(c, own, id)
-	if err != nil {
+	if err := m.revokeOwn(c, v.session(), c.Param("id")); err != nil {
 		m.refuse(c, stamp(err, v.now()))
 		return
 	}
-	m.ended(c, 1)
+	m.writeEnded(c, 1)
 }
 
 func (m *Manager) revokeOwn(c *gin.Context, own Session, id string) error {
@@ -168,11 +166,7 @@ func (m *Manager) revokeOwn(c *gin.Context, own Session, id string) error {
 	if _, err := m.sessionOf(context.WithoutCancel(ctx), models.Exact(own.User.UserID), id); err != nil {
 		return err
 	}
-	err := m.RevokeSession(ctx, id, "")
-	if stamp(err, own.CreatedAt).Code == ErrSessionNotFound && err != nil {
-		err = ErrNoSuchSession
-	}
-	return err
+	return m.RevokeSession(ctx, id, "")
 }
 
 // RevokeOthers is a gin.HandlerFunc that ends all sessions of the user but the one
@@ -189,12 +183,12 @@ func (m *Manager) RevokeOthers(c *gin.Context) {
 		m.refuse(c, stamp(err, v.now()))
 		return
 	}
-	m.ended(c, n)
+	m.writeEnded(c, n)
 }
 
-// ended answers how many sessions were ended. A form is sent back (303) to its
+// writeEnded answers how many sessions were ended. A form is sent back (303) to its
 // field "next", or to "/".
-func (m *Manager) ended(c *gin.Context, n int) {
+func (m *Manager) writeEnded(c *gin.Context, n int) {
 	if mediaType(c.Request) == typeForm {
 		m.redirect(c, formNext(c), "/")
 		return

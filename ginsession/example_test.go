@@ -199,7 +199,7 @@ func ExampleManager_RevokeUser() {
 	fmt.Println(ended, err)
 
 	err = sessions.RevokeSession(ctx, "RZ2DFCRLT3M5ON7SHCKDVSFFQO", ginsession.ReasonRevoked)
-	fmt.Println(errors.Is(err, ginsession.ErrSessionNotFound))
+	fmt.Println(errors.Is(err, ginsession.ErrNoSuchSession))
 	// Output:
 	// 0 <nil>
 	// true

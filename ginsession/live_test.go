@@ -271,7 +271,7 @@ func TestRevokingWhatIsNotThere(t *testing.T) {
 		c := a.signIn("ada")
 		id := string(a.row().ID)
 		for _, wrong := range []string{"", "x", strings.ToLower(id), id + " ", strings.Repeat("A", 300), "a\x00b", "\xff"} {
-			require.ErrorIs(t, a.sessions.RevokeSession(t.Context(), wrong, ""), ginsession.ErrSessionNotFound, "%q", wrong)
+			require.ErrorIs(t, a.sessions.RevokeSession(t.Context(), wrong, ""), ginsession.ErrNoSuchSession, "%q", wrong)
 			n, err := a.sessions.RevokeUser(t.Context(), wrong)
 			require.NoError(t, err)
 			require.Zero(t, n)
@@ -282,7 +282,7 @@ func TestRevokingWhatIsNotThere(t *testing.T) {
 		require.Equal(t, 200, c.Get("/me").StatusCode)
 		require.NoError(t, a.sessions.RevokeSession(t.Context(), id, "stolen device"))
 		require.Equal(t, "stolen device", a.row().EndReason)
-		require.ErrorIs(t, a.sessions.RevokeSession(t.Context(), id, ""), ginsession.ErrSessionNotFound)
+		require.ErrorIs(t, a.sessions.RevokeSession(t.Context(), id, ""), ginsession.ErrNoSuchSession)
 		require.Equal(t, []string{"user_created", "user_created", "session_created", "authn_token_revoked"}, a.events())
 	})
 }

@@ -701,7 +701,7 @@ func (w *world) revokeOne(n *node, b *browser) {
 		w.must(err)
 		w.end(n, s, ginsession.ErrSessionNotFound)
 	} else {
-		require.ErrorIs(w.t, err, ginsession.ErrSessionNotFound)
+		require.ErrorIs(w.t, err, ginsession.ErrNoSuchSession)
 	}
 }
 

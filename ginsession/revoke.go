@@ -18,19 +18,19 @@ import (
 // RevokeSession ends the session with a public id, also one that has run out
 // unseen. The reason is kept with it, text of at most 32 bytes; if it is empty, it
 // is [ReasonRevoked], or [ReasonAdmin] where ctx is that of a request of another user.
-// The error is [ErrSessionNotFound] if there is no such session
-// or it was ended before, [ErrRequestInvalid] or [ErrStoreUnavailable].
+// The error is [ErrNoSuchSession] if there is no such session or it was ended before,
+// [ErrRequestInvalid] or [ErrStoreUnavailable].
 func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) error {
 	now := m.now()
 	if len(reason) > 32 || !utf8.ValidString(string(reason)) || strings.ContainsFunc(string(reason), unicode.IsControl) {
 		return stamp(invalid("reason: must be text of at most 32 bytes without control characters"), now)
 	}
 	if !isID(id) {
-		return stamp(ErrSessionNotFound, now)
+		return stamp(ErrNoSuchSession, now)
 	}
 	rec, ok, err := m.store.find(context.WithoutCancel(ctx), id) // carried out like every write
 	if err == nil && !ok {
-		err = ErrSessionNotFound
+		err = ErrNoSuchSession
 	}
 	if err != nil {
 		return stamp(err, now)
@@ -41,7 +41,7 @@ func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) e
 	}
 	ended, err := m.store.end(ctx, event, "")
 	if err == nil && !ended {
-		err = ErrSessionNotFound
+		err = ErrNoSuchSession
 	}
 	if err != nil {
 		return stamp(err, now)
