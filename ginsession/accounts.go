@@ -20,7 +20,8 @@ import (
 
 // Accounts are users who sign in with a password, rows of models.User. It is
 // the [Users] of a [Manager] that was given no other. Its methods are safe for
-// concurrent use; their errors are *[Error].
+// concurrent use. Their errors are *[Error], and may all be [ErrStoreUnavailable], or
+// [ErrRateLimited] where a password is hashed.
 type Accounts struct {
 	m      *Manager
 	hasher *hasher
@@ -51,8 +52,7 @@ func (n NewUser) Format(f fmt.State, verb rune) {
 
 // Create adds a user. The error is [ErrRequestInvalid], naming the field, or
 // [ErrUserExists] if somebody has the username or the e-mail, in whatever case
-// or Unicode form it is written. Like those of all methods it may also be
-// [ErrStoreUnavailable], and [ErrRateLimited] where a password is hashed.
+// or Unicode form it is written.
 func (a *Accounts) Create(ctx context.Context, n NewUser) (Identity, error) {
 	now := a.m.now()
 	user, err := a.newRow(ctx, n, now)

@@ -87,8 +87,8 @@ type Config struct {
 	// Defaults to 20. No limit if it is negative.
 	MaxSessions int
 
-	// MaxSessionsOf says it of each user, in the place of MaxSessions; there is no
-	// limit for a user of whom it says 0 or less.
+	// MaxSessionsOf returns the limit of one user, in the place of MaxSessions; 0 or
+	// less is no limit. It must be safe for concurrent use.
 	// Defaults to none: MaxSessions holds for all.
 	MaxSessionsOf func(user Identity) int
 
@@ -105,7 +105,8 @@ type Config struct {
 	//	}
 	//
 	// It is asked when that begins, also about a UserID that nobody has, and at each
-	// request while it lasts, because roles change. See [Manager.Impersonate]. It must be safe for concurrent use.
+	// request while it lasts, because roles change. See [Manager.Impersonate]. It must
+	// be safe for concurrent use.
 	// Defaults to none: nobody may.
 	MayImpersonate func(actor, user Identity) bool
 
@@ -133,7 +134,8 @@ type Config struct {
 	// LoginURL is the path of the sign-in page. If it is set, a guard sends a
 	// browser that asks for a page there, with the page in the parameter "next",
 	// and a form that fails to sign in goes back there with the parameter "error", a
-	// [Code], and "retryAfter", the seconds to wait, if any. A guard adds the first too, unless that is SESSION_NOT_FOUND.
+	// [Code], and "retryAfter", the seconds to wait, if any. A guard adds "error" too,
+	// unless the browser is simply not signed in (SESSION_NOT_FOUND).
 	// Defaults to none: everybody is answered with JSON, or by Refuse.
 	LoginURL string
 
@@ -161,7 +163,7 @@ type Config struct {
 	Refuse RefuseFunc
 
 	// StoreTimeout is how long one call of the database, or one transaction, may
-	// take. Run counts on it on all nodes alike: see there.
+	// take. It must be the same on all nodes: see [Manager.Run].
 	// Defaults to 3 seconds.
 	StoreTimeout time.Duration
 

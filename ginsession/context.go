@@ -78,7 +78,7 @@ func (v *visit) name() name {
 	switch {
 	case v.known != nil && v.err == nil:
 		return name{models.Exact(v.known.session.id), models.Exact(v.known.session.user.UserID)}
-	case v.found != nil && v.found.alive():
+	case v.found != nil && v.found.notEnded():
 		return name{v.found.row.ID, v.found.row.UserID}
 	default:
 		return name{}

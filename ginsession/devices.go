@@ -109,7 +109,9 @@ func (m *Manager) sessionOf(ctx context.Context, user models.Exact, id string) (
 //
 //	{"sessions":[{"id":"…","current":true,"createdAt":"…","lastAccessed":"…",…}]}
 //
-// The parameter after continues behind the last session of the page before, by its id.
+// There are a hundred at the most. The query parameter after, the id of the last one,
+// asks for those behind it; it is answered 404 NO_SUCH_SESSION if it is none of the
+// user's.
 func (m *Manager) List(c *gin.Context) {
 	v := m.signedIn(c, http.MethodGet)
 	if v == nil {

@@ -1,7 +1,7 @@
 // Package ginsession gives Gin applications server-side sessions.
 //
-// The browser holds one HttpOnly cookie with a signed JWT; the database holds
-// the session. [Manager.Load] finds the session of a request and refreshes it
+// The browser holds an HttpOnly cookie with a signed JWT; the database holds the
+// session. A second cookie, which opens nothing, lets a sign-in know the device again. [Manager.Load] finds the session of a request and refreshes it
 // before it runs out; [Require] turns away requests without one; the handlers
 // [Manager.Login], [Manager.Logout], [Manager.Status] and [Manager.Refresh] do
 // what browsers and pages need; package rbac guards routes by role.
@@ -45,10 +45,11 @@
 // out. A secret that comes later than that was copied. The session ends then, and
 // the event authn_token_reuse tells of it.
 //
-// A session is over at the instant that its row, its token and its cookie name
-// alike. What has ended stays ended, also when a refresh, a login or a step of
-// the clock comes in between. A logout, a disabled user, a changed role hold
-// for the very next request.
+// The row, the token and the cookie of a session that is remembered have the same
+// end, to the second. What has ended stays ended, also when a refresh, a login or a step of
+// the clock comes in between. A logout, a disabled user or a changed role holds for
+// the very next request on this node; for other nodes, and for users of the
+// application's own, see below.
 //
 // # Many nodes, and no query for a known session
 //
@@ -81,8 +82,8 @@
 // session from then on, and Run ends it when the database is back.
 //
 // A statement or transaction that the database asks to run again, after a deadlock
-// or a failed serialization, or because SQLite is locked, runs up to ten times
-// within that deadline; any other fault is answered at once. A request that finds
+// or a failed serialization, or because SQLite is locked, is run again within that
+// deadline, with growing pauses; any other fault is answered at once. A request that finds
 // all connections of the pool in use waits for one, no longer than that deadline
 // either. How many there are is SetMaxOpenConns of the sql.DB, which has no limit by
 // itself: set one that the server bears. With SQLite use a file, WAL and a busy

@@ -163,8 +163,9 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Code, e.Err}
 }
 
-// Message returns the words for the client: those of the code, with what is wrong
-// with a request in their place, and what was needed after them.
+// Message returns the words for the client: those of the code, and after them the role
+// or permission that was needed; for ErrRequestInvalid those of the cause, which says
+// what is wrong with the request.
 func (e *Error) Message() string {
 	words := e.Code.Message()
 	if e.Err == nil {

@@ -42,37 +42,43 @@ func (m *Manager) Login(c *gin.Context) {
 	if v == nil {
 		return
 	}
-	form := mediaType(c.Request) == typeForm
 	fields := []string{"username", "password", "remember", "next"}
 	if m.cfg.Bearer {
 		fields = append(fields, "token")
 	}
 	in, err := readCredentials(c.Writer, c.Request, fields...)
-	if err == nil && v.fault() {
-		err = v.err // nobody could be signed in: see Open
-	}
-	var user Identity
-	if err == nil {
-		user, err = m.authenticate(c, v.now(), in.username, in.password)
-	}
-	if err == nil {
-		next := *v
-		next.bearer, next.login = in.token || v.bearer, in.username
-		next.put(c)
-	}
 	var s Session
 	if err == nil {
-		s, err = m.Open(c, user, in.remember)
+		s, err = m.login(c, v, in)
 	}
 	if err != nil {
-		m.loginFailed(c, v, in.next, form, err)
+		m.loginFailed(c, v, in.next, err)
 		return
 	}
-	if form {
-		m.redirect(c, in.next, "/")
+	m.welcome(c, s, in.next, v.now())
+}
+
+func (m *Manager) login(c *gin.Context, v *visit, in credentials) (Session, error) {
+	if v.fault() {
+		return Session{}, v.err // nobody could be signed in: see Open
+	}
+	user, err := m.authenticate(c, v.now(), in.username, in.password)
+	if err != nil {
+		return Session{}, err
+	}
+	next := *v
+	next.bearer, next.login = in.token || v.bearer, in.username
+	next.put(c)
+	return m.Open(c, user, in.remember)
+}
+
+// welcome answers whoever has proved who he is: a form is sent on.
+func (m *Manager) welcome(c *gin.Context, s Session, next string, now time.Time) {
+	if mediaType(c.Request) == typeForm {
+		m.redirect(c, next, "/")
 		return
 	}
-	m.writeStatus(c, s, v.now())
+	m.writeStatus(c, s, now)
 }
 
 // writeStatus answers with the status of a session.
@@ -90,10 +96,10 @@ func (m *Manager) statusFor(c *gin.Context, s Session, now time.Time) Status {
 	return st
 }
 
-func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, form bool, err error) {
+func (m *Manager) loginFailed(c *gin.Context, v *visit, next string, err error) {
 	e := stamp(err, v.now())
 	again := e.Code == ErrCredentialsInvalid || e.Code == ErrRateLimited || e.Code == ErrRequestInvalid || e.Code == ErrSessionLimit
-	if form && again && m.cfg.LoginURL != "" {
+	if again && mediaType(c.Request) == typeForm && m.cfg.LoginURL != "" {
 		m.tellRefusal(c, e)
 		m.redirect(c, m.loginPage(next, e), "/")
 		return
@@ -244,16 +250,21 @@ func (m *Manager) redirect(c *gin.Context, to, otherwise string) {
 // by themselves who he is, and writes the cookie. With remember the cookie
 // outlives the browser and the session lasts until its absolute end. A session
 // that the request came with is ended, and if it is of somebody who is signed in as
-// another, so is his own. The browser also gets a cookie by which it is
-// known the next time: a sign-in of a user where he has not been before is the event
+// another, so is his own. The browser also gets a cookie by which it is known the next
+// time: a sign-in of a user where he has not been before is the event
 // authn_login_newdevice.
+//
+// With Users of the application's own, user is taken as it is: whether he is there and
+// may sign in is for the caller to know. What later requests see of him comes from
+// Users.Identity.
 //
 // With [Accounts] the user must be there and not disabled: the error is
 // [ErrCredentialsInvalid] otherwise. It should be the Identity that
 // [Accounts.Authenticate] returned, and not a copy that was put together again: it
-// knows whether the password has been changed since. It is [ErrSessionLimit] if he has as many
-// sessions as he may and Config.RefuseOverLimit is set, [ErrInternal] if the UserID is
-// no text of 1 to 255 bytes, or [ErrStoreUnavailable] if the database does not answer.
+// knows whether the password has been changed since. It is [ErrSessionLimit] if he has
+// as many sessions as he may and Config.RefuseOverLimit is set, [ErrInternal] if the
+// UserID is no text of 1 to 255 bytes, or [ErrStoreUnavailable] if the database does not
+// answer.
 func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, error) {
 	v := m.visit(c)
 	if v.fault() {
@@ -261,7 +272,7 @@ func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, e
 	}
 	device := m.deviceOf(c.Request.Header)
 	known := m.knows(device, accountOfUser(models.Exact(user.UserID)))
-	in := signIn{user: user, remember: remember, known: known, old: v.names()}
+	in := signIn{user: user, remember: remember, knownDevice: known, old: v.names()}
 	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())
@@ -324,7 +335,8 @@ func (m *Manager) Renew(c *gin.Context) (Session, error) {
 
 // Check tells how the session of the request stands and changes nothing. If the
 // request has given a client that sends the token in Authorization another one, be it
-// by [Manager.Open], it is in the answer. The error is [ErrStoreUnavailable] if that cannot be known.
+// by [Manager.Open], it is in the answer. The error is [ErrStoreUnavailable] if that
+// cannot be known.
 func (m *Manager) Check(c *gin.Context) (Status, error) {
 	v := m.visit(c)
 	switch {

@@ -42,7 +42,7 @@ func (m *Manager) Impersonate(c *gin.Context, userID string) (Session, error) {
 	}
 	user, err := m.userOf(c.Request.Context(), userID)
 	if errors.Is(err, ErrUserNotFound) {
-		user = Identity{UserID: userID} // who may not anyway does not learn that
+		user = Identity{UserID: userID} // who may not anyway does not learn who is there
 	}
 	if (err == nil || errors.Is(err, ErrUserNotFound)) && !m.cfg.MayImpersonate(v.found.user, user) {
 		err = ErrImpersonation
@@ -50,7 +50,7 @@ func (m *Manager) Impersonate(c *gin.Context, userID string) (Session, error) {
 	if err != nil {
 		return Session{}, stamp(err, v.now())
 	}
-	in := signIn{user: user, known: true, actor: v.found.user, origin: v.found.row}
+	in := signIn{user: user, knownDevice: true, actor: v.found.user, origin: v.found.row}
 	in.origin.AuthenticatedAt = models.At(v.session().AuthenticatedAt)
 	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
 	if errors.Is(err, ErrCredentialsInvalid) { // no longer as he was

@@ -100,8 +100,8 @@ func (l *live) get(raw string, now models.Time) *known {
 	return k
 }
 
-// now returns the time of the clock, to be taken before a row is read.
-func (l *live) now() uint64 { return l.clock.Load() }
+// tick returns the time of the clock, to be taken before a row is read.
+func (l *live) tick() uint64 { return l.clock.Load() }
 
 // overtaken reports whether a session or its user has changed since a time of
 // the clock.

@@ -29,7 +29,7 @@ func typical(i int) (string, brief) {
 
 func keep(l *live, i int) string {
 	token, s := typical(i)
-	l.put(token, s, 500, 500, l.now(), 1000, 2000)
+	l.put(token, s, 500, 500, l.tick(), 1000, 2000)
 	return token
 }
 
@@ -113,7 +113,7 @@ func TestSmallBounds(t *testing.T) {
 func TestWhatHolds(t *testing.T) {
 	l := newLive(10)
 	token, s := typical(0)
-	since := l.now()
+	since := l.tick()
 	put := func() { l.put(token, s, 500, 500, since, 1000, 2000) }
 	put()
 	for _, at := range []models.Time{999, 2000, 2001} {
@@ -134,7 +134,7 @@ func TestWhatHolds(t *testing.T) {
 		"user":    func() { l.changed(models.Exact(s.user.UserID)) },
 		"all":     l.forget,
 	} {
-		since = l.now()
+		since = l.tick()
 		put()
 		if l.get(token, 1500) == nil {
 			t.Errorf("%s: it does not hold", name)
@@ -160,7 +160,7 @@ func TestLiveAtOnce(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for range 50_000 {
-				since := l.now()
+				since := l.tick()
 				l.changed(models.Exact(s.id))
 				if !l.overtaken(since, s.id, s.user.UserID) {
 					t.Error("a change was lost")

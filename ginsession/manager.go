@@ -87,7 +87,8 @@ func New(db *gorm.DB, cfg Config) (*Manager, error) {
 }
 
 // Accounts returns the users of models.User. A Manager with other Users has no use for
-// them; their table need not be there then.
+// them, and their table need not be there then: each method answers with
+// [ErrStoreUnavailable] where it is not.
 func (m *Manager) Accounts() *Accounts { return m.accounts }
 
 // Format implements [fmt.Formatter]: nothing of a Manager is for print.
@@ -119,7 +120,7 @@ func (m *Manager) find(ctx context.Context, raw string, now time.Time, follows b
 		return found{}, &Error{Code: ErrTokenInvalid, Err: err}
 	}
 	for attempt := 1; ; attempt++ {
-		since := m.live.now()
+		since := m.live.tick()
 		f, err := m.lookUp(ctx, claims, now)
 		if m.live.overtaken(since, claims.SessionID, string(f.row.UserID)) && attempt < maxReadings {
 			continue // what was read may be what has just been changed
@@ -473,8 +474,8 @@ func (m *Manager) confirm(ctx context.Context, f found, now time.Time, by client
 	return m.replace(ctx, f, next, secret, reasonConfirmed, now, by)
 }
 
-// alive reports whether the token has led to a session that was not ended.
-func (f found) alive() bool {
+// notEnded reports whether the token has led to a session that was not ended.
+func (f found) notEnded() bool {
 	return f.row.ID != "" && f.row.EndedAt.IsZero() && f.place != unknown
 }
 
@@ -511,10 +512,10 @@ type name struct{ session, user models.Exact }
 
 // A signIn is a session to be opened.
 type signIn struct {
-	user     Identity
-	remember bool
-	known    bool   // he has signed in on this device before
-	old      []name // the sessions that this one takes the place of
+	user        Identity
+	remember    bool
+	knownDevice bool   // he has signed in there before
+	old         []name // the sessions that this one takes the place of
 
 	actor  Identity       // who signs in as user, where that is another
 	origin models.Session // and his own session
@@ -563,7 +564,7 @@ func (m *Manager) open(ctx context.Context, in signIn, now time.Time, by client)
 		epoch:   user.epoch,
 		created: []models.Event{by.event(eventSessionCreated, row.ID, row.UserID, "", now)},
 	}
-	if !in.known {
+	if !in.knownDevice {
 		o.created = append(o.created, by.event(eventNewDevice, row.ID, row.UserID, "", now))
 	}
 	for _, old := range in.old {
@@ -633,7 +634,7 @@ func (m *Manager) endOwed(v *visit, by client) {
 			ids = append(ids, n.session)
 		}
 	}
-	until := m.cfg.absoluteEnd(claims.IssuedAt.Add(m.cfg.AbsoluteTimeout))
+	until := m.cfg.absoluteEnd(claims.IssuedAt.Add(m.cfg.AbsoluteTimeout)) // a Confirm since then may have begun a whole one
 	for _, id := range ids {
 		if !m.owed.logout(id, logout{now, by, until}, now) {
 			m.cfg.Logger.Error("ginsession: a logout is lost: the database does not answer, and too many wait for it", "session", string(id))

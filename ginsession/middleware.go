@@ -44,15 +44,13 @@ func (m *Manager) Load(c *gin.Context) {
 		v = m.meet(c)
 	}
 	v.loaded = true
-	switch {
-	case m.answers(c):
+	if m.answers(c) {
 		// The handler does with the session what it is for, and answers also when
 		// it cannot be read.
 		v.put(c)
 		return
-	case passive(c.Request.Method):
-	case v.known != nil && m.noted(c, v):
-	default:
+	}
+	if !passive(c.Request.Method) && (v.known == nil || !m.noteKnown(c, v)) {
 		m.active(c, v, false)
 	}
 	v.put(c)
@@ -158,9 +156,9 @@ func (m *Manager) read(c *gin.Context, v *visit, raw string) {
 	}
 }
 
-// noted does what activity does to a session that is known, and reports false
+// noteKnown does what activity does to a session that is known, and reports false
 // if more is to be done than can be done from memory.
-func (m *Manager) noted(c *gin.Context, v *visit) bool {
+func (m *Manager) noteKnown(c *gin.Context, v *visit) bool {
 	k, id := v.known, models.Exact(v.known.session.id)
 	last := models.Time(k.accessed.Load())
 	if v.at < last+accessGrain {

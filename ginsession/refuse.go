@@ -21,8 +21,8 @@ import (
 type RefuseFunc func(c *gin.Context, err *Error)
 
 // Refuse turns the request away: it ends the chain and answers with the status
-// and the code of err, which is an *[Error] or a [Code]; any other error is a
-// mistake in the program, answered 500 and logged. A browser that asks for a
+// and the code of err, which is an *[Error] or a [Code]; any other error, and nil, is
+// a mistake in the program, answered 500 and logged. A browser that asks for a
 // page without being signed in is sent to Config.LoginURL, if that is set; every
 // other answer is written by Config.Refuse, or else by [WriteError].
 func Refuse(c *gin.Context, err error) {

@@ -70,7 +70,7 @@ func revocation(ctx context.Context, session, user models.Exact, now time.Time) 
 // RevokeAll ends the sessions of all users, as after a backup was restored in which
 // some live that had ended, and returns how many. Those that are opened meanwhile
 // stay. It works in batches; the error is [ErrStoreUnavailable] if one of them fails,
-// or that of ctx if it ends before the last.
+// or ctx ends before the last: errors.Is finds the error of ctx too.
 func (m *Manager) RevokeAll(ctx context.Context) (ended int, err error) {
 	now := m.now()
 	event := revocation(ctx, "", "", now)

@@ -316,7 +316,7 @@ func TestSecurityRaces(t *testing.T) {
 					}
 					err := end(s.t.(*testing.T), token)
 					if again == "revoke" {
-						require.ErrorIs(s.t, err, ginsession.ErrSessionNotFound)
+						require.ErrorIs(s.t, err, ginsession.ErrNoSuchSession)
 						continue
 					}
 					require.NoError(s.t, err, again)

@@ -16,11 +16,12 @@ type Session struct {
 	// ID is public. It names the session in lists and logs, and opens nothing.
 	ID string `json:"id"`
 
-	// User is who signed in, as the database says now.
+	// User is whose session it is, as the database, or Users, said within
+	// Config.CacheFor.
 	User Identity `json:"-"`
 
 	CreatedAt    time.Time `json:"createdAt"`
-	LastAccessed time.Time `json:"lastAccessed"` // exact to two minutes; to a second where it was made, if Run runs there
+	LastAccessed time.Time `json:"lastAccessed"` // exact to two minutes; to a second on the node that was used last, if Run runs there
 
 	// AuthenticatedAt is when the user, or the Actor, last proved who he is.
 	AuthenticatedAt time.Time `json:"authenticatedAt"`
@@ -77,10 +78,21 @@ type Users interface {
 	// he may sign in. Otherwise its error matches [ErrCredentialsInvalid], and
 	// nothing about it tells an unknown name from a wrong password. An error with
 	// [ErrRateLimited] and a RetryAfter turns the attempt away unexamined.
+	//
+	// An unknown name must cost as much as a wrong password, such as the verification
+	// of a fixed hash in its place, and no more passwords should be hashed at a time
+	// than there are processors: [Accounts] sees to both, here nobody else does. How
+	// often it is called is limited as with Accounts. ctx ends after three times
+	// Config.StoreTimeout and a few seconds.
 	Authenticate(ctx context.Context, login, password string) (Identity, error)
 
 	// Identity returns the user of this id. Its error matches [ErrUserNotFound] if
-	// there is none, or none who may be signed in; his sessions are refused then.
+	// there is none, or none who may be signed in; his sessions are refused then. It is
+	// called for each request that memory does not answer, with Config.StoreTimeout, so
+	// it should cost one query.
+	//
+	// When one of its answers changes, call [Manager.UserChanged]. Otherwise memory
+	// gives the old one for as long as Config.CacheFor.
 	Identity(ctx context.Context, userID string) (Identity, error)
 }
 

@@ -199,7 +199,7 @@ func beside(b *testing.B, m *Manager, tokens []string, do func()) {
 		}
 	}
 	login := again("login", time.Second/200, func() error {
-		_, _, err := m.open(context.WithoutCancel(ctx), signIn{user: Identity{UserID: "ada", Role: "admin"}, known: true}, m.now(), client{})
+		_, _, err := m.open(context.WithoutCancel(ctx), signIn{user: Identity{UserID: "ada", Role: "admin"}, knownDevice: true}, m.now(), client{})
 		return err
 	})
 	load := again("load", time.Second/500, func() error {

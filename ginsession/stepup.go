@@ -13,8 +13,8 @@ import (
 
 // RequireFresh returns a gin.HandlerFunc that lets only users pass who have proved
 // who they are less than max ago, by signing in or by [Manager.Reauthenticate]. It
-// answers 401 without a session and 403 REAUTH_REQUIRED after that. Nothing else
-// moves Session.AuthenticatedAt, be it a refresh or any other activity.
+// answers 401 without a session, and 403 REAUTH_REQUIRED if that is longer ago. Nothing
+// else moves Session.AuthenticatedAt, be it a refresh or any other activity.
 //
 // A form that was opened in time should not be refused when it is sent: for unsafe
 // methods the limit is send, if that is given.
@@ -58,27 +58,28 @@ func (m *Manager) Reauthenticate(c *gin.Context) {
 	if v == nil {
 		return
 	}
-	own, err := m.own(c)
-	var in credentials
-	if err == nil {
-		in, err = readCredentials(c.Writer, c.Request, "password", "next")
-	}
-	if err == nil {
-		err = m.proves(c, own, in.password)
-	}
-	var s Session
-	if err == nil {
-		s, err = m.Confirm(c)
-	}
+	s, next, err := m.reauthenticate(c)
 	if err != nil {
 		m.refuse(c, stamp(err, v.now()))
 		return
 	}
-	if mediaType(c.Request) == typeForm {
-		m.redirect(c, in.next, "/")
-		return
+	m.welcome(c, s, next, v.now())
+}
+
+func (m *Manager) reauthenticate(c *gin.Context) (s Session, next string, err error) {
+	own, err := m.own(c)
+	if err != nil {
+		return Session{}, "", err
 	}
-	m.writeStatus(c, s, v.now())
+	in, err := readCredentials(c.Writer, c.Request, "password", "next")
+	if err != nil {
+		return Session{}, "", err
+	}
+	if err := m.proves(c, own, in.password); err != nil {
+		return Session{}, "", err
+	}
+	s, err = m.Confirm(c)
+	return s, in.next, err
 }
 
 // proves asks whether a password is that of the user of a visit.

@@ -530,11 +530,11 @@ func (s *store) countAttempt(ctx context.Context, counters []counter, now time.T
 // this attempt was to its source.
 func (s *store) forgive(ctx context.Context, rows []models.LoginAttempts) error {
 	return s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
-		own := []models.Exact{rows[0].ID, rows[1].ID}
+		own := []models.Exact{rows[pairRow].ID, rows[accountRow].ID}
 		if err := tx.Where("id IN ?", own).Delete(&models.LoginAttempts{}).Error; err != nil {
 			return nil, err
 		}
-		return nil, takeBack(tx, rows[2:])
+		return nil, takeBack(tx, rows[sourceRow:])
 	})
 }
 

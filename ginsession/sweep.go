@@ -21,9 +21,8 @@ const (
 
 // sweep removes the sessions that ended or expired longer ago than KeepSessions,
 // the attempts to sign in that count no more, and the events that are older than
-// KeepEvents. A batch holds the locks on its
-// rows for a few milliseconds; then others have their turn for as long as the
-// batch took.
+// KeepEvents. A batch holds the locks on its rows for a few milliseconds; then others
+// have their turn for as long as the batch took.
 func (m *Manager) sweep(ctx context.Context) error {
 	sessions := models.At(m.now().Add(-m.cfg.KeepSessions))
 	events := models.At(m.now().Add(-m.cfg.KeepEvents))

@@ -19,9 +19,10 @@ import (
 // turns out to be right. So guesses that are made at the same instant, on whatever
 // nodes, or by clients that hang up, cannot pass together.
 //
-//   - On the account, by the name that was given, from this source: after freeFailures each failure is followed
-//     by a wait, 30 seconds first, then twice as long each time, up to an hour. A
-//     stranger's failures do not make the user wait elsewhere.
+//   - On the account, by the name that was given, from this source: after
+//     freeFailures each failure is followed by a wait, 30 seconds first, then twice
+//     as long each time, up to an hour. A stranger's failures do not make the user
+//     wait elsewhere.
 //   - On the account from everywhere: at most maxFailures in a row (NIST SP 800-63B
 //     section 3.2.2). Only a success or a new password begins anew. Strangers have
 //     strangerFailures of them; the rest is for devices on which the user has signed
@@ -57,7 +58,14 @@ type attempt struct {
 	failed  string // the event of a failure
 }
 
-// counter is one of the three.
+// The places of the counters of an attempt, and of their rows.
+const (
+	pairRow    = iota // the account from this source
+	accountRow        // the account from everywhere
+	sourceRow         // the source on any account; a known device has none
+)
+
+// counter is one of the rows under which an attempt is counted.
 type counter struct {
 	row   models.LoginAttempts // as it is when it begins
 	limit int64
@@ -166,9 +174,9 @@ func waitAfter(failures int64) time.Duration {
 }
 
 // counted carries out an attempt if it does not come too early. examine looks at
-// the password, and may set the attempt's user; only if it says ErrCredentialsInvalid does the attempt stay
-// counted. The error is ErrRateLimited, with the time to wait, for one that comes
-// too early: then nobody has looked at the password.
+// the password, and may set the attempt's user; only if it says ErrCredentialsInvalid
+// does the attempt stay counted. The error is ErrRateLimited, with the time to wait,
+// for one that comes too early: then nobody has looked at the password.
 func (m *Manager) counted(ctx context.Context, a *attempt, examine func() error) error {
 	rows, err := m.store.countAttempt(ctx, m.counters(*a), a.at)
 	if err != nil {
@@ -182,7 +190,7 @@ func (m *Manager) counted(ctx context.Context, a *attempt, examine func() error)
 			return err
 		}
 		name := eventLoginSuccess
-		if rows[1].Failures > 1 {
+		if rows[accountRow].Failures > 1 {
 			name = eventLoginAfterFail
 		}
 		if a.failed == eventLoginFailed {
@@ -190,10 +198,10 @@ func (m *Manager) counted(ctx context.Context, a *attempt, examine func() error)
 		}
 	case errors.Is(err, ErrCredentialsInvalid):
 		m.record(ctx, told(a.failed, Reason(ErrCredentialsInvalid)))
-		if rows[0].Failures == freeFailures {
+		if rows[pairRow].Failures == freeFailures {
 			m.record(ctx, told(eventLoginFailedMax, ""))
 		}
-		if rows[1].Failures == strangerFailures || rows[1].Failures == maxFailures {
+		if n := rows[accountRow].Failures; n == strangerFailures || n == maxFailures {
 			m.record(ctx, told(eventLoginLocked, ""))
 		}
 	default:

@@ -50,7 +50,7 @@ func (t Time) Time() time.Time {
 	return time.UnixMilli(int64(t)).UTC()
 }
 
-// MarshalJSON implements [json.Marshaler]: RFC 3339, and null for 0.
+// MarshalJSON implements [encoding/json.Marshaler]: RFC 3339, and null for 0.
 func (t Time) MarshalJSON() ([]byte, error) {
 	if t == 0 {
 		return []byte("null"), nil

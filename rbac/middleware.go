@@ -31,7 +31,7 @@ func RequireRole(roles ...string) gin.HandlerFunc {
 // whose role is one of these or inherits one of them. It also panics if the policy
 // does not have each of the roles.
 func (p *Policy) RequireRole(roles ...string) gin.HandlerFunc {
-	roles = p.given("RequireRole", aRole, roles)
+	roles = p.mustKnow("RequireRole", aRole, roles)
 	return guard(roleRequired(roles), func(user ginsession.Identity) bool {
 		includes := p.current()[user.Role].includes
 		return slices.ContainsFunc(roles, func(role string) bool { return includes[role] })
@@ -56,7 +56,7 @@ func (p *Policy) RequireAll(permissions ...string) gin.HandlerFunc {
 }
 
 func (p *Policy) requireAll(name string, permissions ...string) gin.HandlerFunc {
-	permissions = p.given(name, aPermission, permissions)
+	permissions = p.mustKnow(name, aPermission, permissions)
 	return guard(permissionRequired(permissions), func(user ginsession.Identity) bool {
 		grants := p.current()[user.Role]
 		for _, permission := range permissions {
@@ -86,7 +86,7 @@ func (p *Policy) RequireOwner(permission string, owner func(c *gin.Context) (use
 	}
 	denied := denial(ginsession.ErrPermissionRequired, "only the owner may")
 	if permission != "" {
-		p.given("RequireOwner", aPermission, []string{permission})
+		p.mustKnow("RequireOwner", aPermission, []string{permission})
 		denied = denial(ginsession.ErrPermissionRequired, "it needs the permission "+permission+", unless it is your own")
 	}
 	return func(c *gin.Context) {
@@ -137,9 +137,8 @@ func given(guard, kind string, names []string) []string {
 	return slices.Clone(names)
 }
 
-// given is the other given for a guard by the policy. That nobody could pass is a
-// mistake too.
-func (p *Policy) given(guard, kind string, names []string) []string {
+// mustKnow is given for a guard by the policy. That nobody could pass is a mistake too.
+func (p *Policy) mustKnow(guard, kind string, names []string) []string {
 	names = given(guard, kind, names)
 	if err := p.need(kind, names); err != nil {
 		panic("rbac: " + guard + " was given " + err.Error())
