@@ -59,7 +59,7 @@ func (a *Accounts) Create(ctx context.Context, n NewUser) (Identity, error) {
 	if err != nil {
 		return Identity{}, stamp(err, now)
 	}
-	event := eventIn(ctx, eventUserCreated, "", user.ID, "", now)
+	event := a.m.eventIn(ctx, eventUserCreated, "", user.ID, "", now)
 	err = a.m.store.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		return []models.Event{event}, tx.Create(&user).Error
 	})
@@ -292,7 +292,8 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, password string) err
 // must be right, and still be his when the new one is set: the error is
 // [ErrCredentialsInvalid] otherwise. His sessions end, except those whose ids
 // are given, such as the one he is using; these get a new secret at their next
-// request. ctx should be the *gin.Context, or made from it: see Authenticate.
+// request, or two minutes later if they got one just now. A client that sends its token
+// in Authorization gets it when it asks for a refresh. ctx should be the *gin.Context, or made from it: see Authenticate.
 func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password string, except ...string) error {
 	user, err := a.byID(ctx, userID)
 	if err != nil {
@@ -367,7 +368,7 @@ func (a *Accounts) change(ctx context.Context, userID string, ch change) error {
 		return stamp(ErrUserNotFound, now)
 	}
 	id := models.Exact(userID)
-	event := eventIn(ctx, ch.event, "", id, ch.reason, now)
+	event := a.m.eventIn(ctx, ch.event, "", id, ch.reason, now)
 	err := a.m.store.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
 		user := tx.Where("id = ?", id)
 		if ch.epoch != 0 {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -127,6 +128,32 @@ func TestSecurityActorOfAnEvent(t *testing.T) {
 		require.Equal(t, a.ada.UserID, string(e.Actor))
 		require.Equal(t, "192.0.2.1", e.IPAddress)
 		require.Equal(t, "success", e.Outcome)
+	})
+}
+
+// An event has the address and the agent of its request, not those that the session was
+// last seen with.
+func TestTheAddressOfARevocation(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		a.run(a.sessions)
+		other := sessionOf(t, a.signIn("bob").Cookie(cookieName))
+		a.signIn("bob")
+		c := a.signIn("bob")
+		time.Sleep(30 * time.Second)
+		from := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.RemoteAddr = "203.0.113.66:1"
+			a.engine.ServeHTTP(w, r)
+		})
+		thief := watchClient(from, c)
+		thief.Header.Set("User-Agent", "curl/8")
+		require.Equal(t, 200, thief.Do("DELETE", "/sessions/"+string(other), "", nil).StatusCode)
+		require.Equal(t, 200, thief.Do("DELETE", "/sessions", "", nil).StatusCode)
+		var events []models.Event
+		require.NoError(t, a.db.Where("name = ?", "authn_token_revoked").Find(&events).Error)
+		require.Len(t, events, 2)
+		for _, e := range events {
+			require.Equal(t, []string{"203.0.113.66", "curl/8"}, []string{e.IPAddress, e.UserAgent})
+		}
 	})
 }
 

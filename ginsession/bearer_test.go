@@ -306,3 +306,16 @@ func TestBearerWithStorageFaults(t *testing.T) {
 		}
 	}, bearerOn)
 }
+
+// A token that takes the place of a cookie takes it away: it would come first.
+func TestATokenInPlaceOfACookie(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		c := a.signIn("bob")
+		var st ginsession.Status
+		require.NoError(t, json.Unmarshal([]byte(c.PostJSON("/login", gin.H{"username": "ada", "password": password, "token": true}).Text), &st))
+		require.Empty(t, c.Cookie(cookieName))
+		c.Header.Set("Authorization", "Bearer "+st.Token)
+		require.Equal(t, "ada", c.Get("/me").Text)
+		require.Equal(t, 1, a.live())
+	}, func(c *ginsession.Config) { c.Bearer = true })
+}

@@ -74,22 +74,61 @@ func (m *Manager) sessions(ctx context.Context, userID string, now time.Time, pa
 	if err != nil {
 		return nil, err
 	}
+	origins, err := m.originsOf(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
 	for _, row := range rows {
-		f := found{row: row, place: current, accessed: max(row.LastAccessed, m.activity.last(row.ID)), user: Identity{UserID: userID}}
-		if end, _ := m.ends(f); !page.Ended && (!now.Before(end) || m.owed.ended(string(row.ID))) {
-			continue
-		}
+		f := found{row: row, accessed: max(row.LastAccessed, m.activity.last(row.ID)), user: Identity{UserID: userID}}
 		f.actor.UserID = string(row.Actor)
 		b := m.brief(f)
 		s := m.session(&b, f.accessed)
-		s.EndedAt, s.EndReason, s.EndedBy = row.EndedAt.Time(), Reason(row.EndReason), string(row.EndedBy)
-		list = append(list, s)
+		s.EndedAt, s.EndReason, s.EndedBy = m.endOfRow(row, f.accessed, now)
+		if row.Actor != "" && s.EndedAt.IsZero() { // which lasts no longer than the actor's own
+			own := origins[row.OriginID].Session
+			s.EndedAt, s.EndReason, s.EndedBy = m.endOfRow(own, max(own.LastAccessed, f.accessed), now)
+		}
+		if page.Ended || s.EndedAt.IsZero() {
+			list = append(list, s)
+		}
 	}
 	// The rows come in the order of the accesses that have been written. To continue
 	// behind the last of the list leaves none out all the same: all that are not in it
 	// come after each of these in that order.
 	slices.SortStableFunc(list, func(s, t Session) int { return t.LastAccessed.Compare(s.LastAccessed) })
 	return list, nil
+}
+
+// originsOf reads the own sessions of those who are signed in as another.
+func (m *Manager) originsOf(ctx context.Context, rows []models.Session) (map[models.Exact]record, error) {
+	var ids []models.Exact
+	for _, row := range rows {
+		if row.Actor != "" && row.EndedAt.IsZero() {
+			ids = append(ids, row.OriginID)
+		}
+	}
+	if ids == nil {
+		return nil, nil
+	}
+	return m.store.findAll(ctx, ids)
+}
+
+// endOfRow tells how a session has ended, which may be unseen as yet: zero for one that
+// lives. A zero row is one that is no longer there.
+func (m *Manager) endOfRow(row models.Session, accessed models.Time, now time.Time) (at time.Time, why Reason, by string) {
+	end, reason := m.ends(found{row: row, accessed: accessed})
+	switch {
+	case row.ID == "":
+		return now, "", ""
+	case !row.EndedAt.IsZero():
+		return row.EndedAt.Time(), Reason(row.EndReason), string(row.EndedBy)
+	case m.owed.ended(string(row.ID)):
+		return now, ReasonLogout, ""
+	case !now.Before(end):
+		return end, reason, ""
+	default:
+		return time.Time{}, "", ""
+	}
 }
 
 // sessionOf reads the session of a user that has an id, also one that has ended.
@@ -164,7 +203,7 @@ func (m *Manager) revokeOwn(c *gin.Context, own Session, id string) error {
 	if id == own.ID {
 		return m.End(c)
 	}
-	ctx := c.Request.Context()
+	ctx := inRequest(c)
 	if _, err := m.sessionOf(context.WithoutCancel(ctx), models.Exact(own.User.UserID), id); err != nil {
 		return err
 	}
@@ -180,7 +219,7 @@ func (m *Manager) RevokeOthers(c *gin.Context) {
 		return
 	}
 	own := v.session()
-	n, err := m.RevokeUser(c.Request.Context(), own.User.UserID, own.ID)
+	n, err := m.RevokeUser(inRequest(c), own.User.UserID, own.ID)
 	if err != nil {
 		m.refuse(c, stamp(err, v.now()))
 		return

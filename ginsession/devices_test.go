@@ -694,3 +694,16 @@ func TestRevokeAllStopsAtAFault(t *testing.T) {
 		a.requireStatus(401, c.Cookie(cookieName))
 	})
 }
+
+// What has run out, and nobody has come with it since, is told as what it is.
+func TestSessionsThatRanOutUnseen(t *testing.T) {
+	onEach(t, func(t *testing.T, a *app) {
+		a.signIn("bob")
+		time.Sleep(48 * time.Hour)
+		list, err := a.sessions.Sessions(t.Context(), a.bob.UserID, ginsession.Page{Ended: true})
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Equal(t, ginsession.ReasonExpired, list[0].EndReason)
+		require.Equal(t, list[0].ExpiresAt, list[0].EndedAt)
+	})
+}

@@ -3,6 +3,7 @@
 package ginsession_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -134,4 +135,35 @@ func TestChangesOfAUserHoldHereAndThere(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of users of the application's own it is told by one call that they may not sign in any
+// more: their sessions end, and do not come back with them.
+func TestUserChangedEndsTheSessionsOfTheDisabled(t *testing.T) {
+	var says error
+	own := &users{
+		authenticate: func() (ginsession.Identity, error) { return ginsession.Identity{UserID: "7", Username: "ada"}, says },
+		identity: func(id string) (ginsession.Identity, error) {
+			return ginsession.Identity{UserID: id, Username: "ada"}, says
+		},
+	}
+	onEach(t, func(t *testing.T, a *app) {
+		says = nil
+		c := a.signIn("ada")
+		require.NoError(t, a.sessions.UserChanged(t.Context(), "7"))
+		require.Equal(t, 200, c.Get("/me").StatusCode)
+
+		says = errors.New("not at home")
+		require.ErrorIs(t, a.sessions.UserChanged(t.Context(), "7"), ginsession.ErrStoreUnavailable)
+		require.Equal(t, 1, a.live())
+
+		says = ginsession.ErrUserNotFound
+		require.Contains(t, c.Get("/session").Text, `"endReason":"disabled"`, "before it is told, too")
+		require.NoError(t, a.sessions.UserChanged(t.Context(), "7"))
+		devicesOut(t, c, ginsession.ErrSessionInvalid, ginsession.ReasonDisabled)
+		require.Zero(t, a.live())
+		says = nil
+		require.NoError(t, a.sessions.UserChanged(t.Context(), "7"))
+		devicesOut(t, c, ginsession.ErrSessionInvalid, ginsession.ReasonDisabled)
+	}, func(c *ginsession.Config) { c.Users = own })
 }

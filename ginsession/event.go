@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/ginsession/gin-session/models"
 )
 
@@ -110,11 +112,22 @@ func (by client) event(name string, session, user models.Exact, reason Reason, n
 }
 
 // eventIn makes the row of something that is done by whoever is signed in where
-// ctx comes from, if anybody is.
-func eventIn(ctx context.Context, name string, session, user models.Exact, reason Reason, now time.Time) models.Event {
+// ctx comes from, if anybody is. The address and the agent are those of the request if
+// ctx is the *gin.Context or was made from it, and else those that the session was last
+// used from.
+func (m *Manager) eventIn(ctx context.Context, name string, session, user models.Exact, reason Reason, now time.Time) models.Event {
 	s, _ := FromContext(ctx)
-	by := client{s.IPAddress, s.UserAgent, models.Exact(cmp.Or(s.Actor.UserID, s.User.UserID))}
+	by := client{ip: s.IPAddress, agent: s.UserAgent}
+	if c, ok := ctx.Value(gin.ContextKey).(*gin.Context); ok && c.Request != nil {
+		by = m.clientOf(c)
+	}
+	by.actor = models.Exact(cmp.Or(s.Actor.UserID, s.User.UserID))
 	return by.event(name, session, user, reason, now)
+}
+
+// inRequest returns the context of a request in which events find the request.
+func inRequest(c *gin.Context) context.Context {
+	return context.WithValue(c.Request.Context(), gin.ContextKey, c)
 }
 
 // tell tells of an event that has come true in the log, where it is one line

@@ -69,7 +69,11 @@ func (m *Manager) login(c *gin.Context, v *visit, in credentials) (Session, erro
 	next := *v
 	next.bearer, next.login = in.token || v.bearer, in.username
 	next.put(c)
-	return m.Open(c, user, in.remember)
+	s, err := m.Open(c, user, in.remember)
+	if err == nil && in.token && v.cookie && !v.bearer {
+		m.cookie.remove(c.Writer.Header()) // its session has ended, and it would come before the token
+	}
+	return s, err
 }
 
 // welcome answers whoever has proved who he is: a form is sent on.
@@ -266,13 +270,19 @@ func (m *Manager) redirect(c *gin.Context, to, otherwise string) {
 // UserID is no text of 1 to 255 bytes, or [ErrStoreUnavailable] if the database does not
 // answer.
 func (m *Manager) Open(c *gin.Context, user Identity, remember bool) (Session, error) {
+	return m.openOver(c, user, remember, false)
+}
+
+// openOver is Open. With onlyIfLive the session of the request must not have ended
+// meanwhile: the error is ErrSessionNotFound then.
+func (m *Manager) openOver(c *gin.Context, user Identity, remember, onlyIfLive bool) (Session, error) {
 	v := m.visit(c)
 	if v.fault() {
 		return Session{}, stamp(v.err, v.now())
 	}
 	device := m.deviceOf(c.Request.Header)
 	known := m.knows(device, accountOfUser(models.Exact(user.UserID)))
-	in := signIn{user: user, remember: remember, knownDevice: known, old: v.names()}
+	in := signIn{user: user, remember: remember, knownDevice: known, old: v.names(), onlyIfLive: onlyIfLive}
 	f, raw, err := m.open(c.Request.Context(), in, v.now(), m.clientOf(c))
 	if err != nil {
 		return Session{}, stamp(err, v.now())

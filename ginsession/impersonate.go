@@ -15,10 +15,13 @@ import (
 // An admin who is signed in as a user has a session of his own for that, whose row
 // names him and his own session. That one stays as it is while the other lasts, and
 // both hang together: the other stands only while his own does, and while he may be
-// that user. So it is never answered from memory, which knows nothing of the two.
+// that user. So it is never answered from memory, which knows nothing of the two. What
+// he does as the other is activity of his own session too.
 //
 // When he is done, he gets his own session back under a new secret, because nobody
-// has the old one: only its hash is kept.
+// has the old one: only its hash is kept. Nobody should have used it in between either.
+// Who has copied a cookie can begin an impersonation with it, and must not come back to
+// what its owner has made of the session since.
 
 // impersonationAge is how long somebody is signed in as another.
 const impersonationAge = time.Hour
@@ -118,21 +121,38 @@ func (m *Manager) own(c *gin.Context) (visit, error) {
 	}
 }
 
-// actorOf returns who is signed in as another in a session, if he still may be.
-func (m *Manager) actorOf(ctx context.Context, f found, now time.Time) (Identity, error) {
-	_, actor, err := m.originOf(ctx, f, now)
+// acts finds who is signed in as another in f, and his own session, if he still may be.
+func (m *Manager) acts(ctx context.Context, f *found, now time.Time) error {
+	origin, actor, err := m.originOf(ctx, *f, now)
 	if err != nil {
-		return Identity{}, err
+		return err
 	}
 	if m.cfg.MayImpersonate == nil || !m.cfg.MayImpersonate(actor, f.user) {
-		return Identity{}, &Error{Code: ErrSessionInvalid, Reason: ReasonRole}
+		return &Error{Code: ErrSessionInvalid, Reason: ReasonRole}
 	}
-	return actor, nil
+	f.origin, f.actor = &origin, actor
+	return nil
+}
+
+// accessOrigin notes an access of the own session of who is signed in as another. It
+// sets a later expiry when that is due, and leaves the secret, which nobody has.
+func (m *Manager) accessOrigin(ctx context.Context, f found, now time.Time, by client) error {
+	own := found{row: *f.origin, accessed: max(f.origin.LastAccessed, m.activity.last(f.origin.ID))}
+	expires := models.At(m.cfg.expiry(now, own.row.AbsoluteExpiresAt.Time(), own.row.Remember))
+	if due := m.refreshAt(own.row); !due.IsZero() && !now.Before(due) && expires > own.row.ExpiresAt {
+		event := by.event(eventSessionRenewed, own.row.ID, own.row.UserID, "", now)
+		extended, err := m.store.extend(ctx, own.row, expires, event)
+		if err != nil {
+			return err
+		}
+		if extended {
+			m.tell(ctx, event)
+		}
+	}
+	return m.access(ctx, &own, now, by)
 }
 
 // originOf returns the own session of who is signed in as another, and who he is.
-// What he does as the other is activity of his own session too, whose row does not
-// say so.
 func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.Session, Identity, error) {
 	rec, ok, err := m.store.find(ctx, string(f.row.OriginID))
 	if err != nil {
@@ -150,9 +170,6 @@ func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.
 		return models.Session{}, Identity{}, &Error{Code: ErrSessionInvalid, Reason: stamp(over, now).Reason}
 	}
 	actor, err := m.identity(ctx, rec)
-	if errors.Is(err, ErrSessionInvalid) {
-		err = &Error{Code: ErrSessionInvalid, Reason: ReasonDisabled}
-	}
 	return rec.Session, actor, err
 }
 
@@ -162,7 +179,11 @@ func (m *Manager) resume(ctx context.Context, f found, now time.Time, by client)
 	if err != nil {
 		return found{}, "", err
 	}
+	if row.RenewedAt > f.row.CreatedAt+models.Time(renewalGrace.Milliseconds()) {
+		return found{}, "", m.forked(ctx, row, now, by)
+	}
 	secret, next := newSecret(), row
+	next.AuthenticatedAt = min(row.AuthenticatedAt, f.row.AuthenticatedAt)
 	next.SecretHash, next.PreviousHash, next.Salt, next.SeenAt = hashSecret(secret), nil, nil, 0
 	next.OwnerMark = ownerMark(m.keys, next)
 	next.RenewedAt, next.LastAccessed = models.At(now), models.At(now)
@@ -175,4 +196,18 @@ func (m *Manager) resume(ctx context.Context, f found, now time.Time, by client)
 	m.tell(ctx, left)
 	m.tell(ctx, renewed)
 	return m.sign(found{row: next, user: actor, accessed: next.LastAccessed}, secret, now)
+}
+
+// forked ends the own session of an impersonation, because somebody has used it in
+// between: one of the two has copied a cookie of the other.
+func (m *Manager) forked(ctx context.Context, row models.Session, now time.Time, by client) error {
+	event := by.event(eventTokenReuse, row.ID, row.UserID, ReasonReuse, now)
+	ended, err := m.store.end(ctx, event, "")
+	if err != nil {
+		return err
+	}
+	if ended {
+		m.tell(ctx, event)
+	}
+	return &Error{Code: ErrSessionInvalid, Reason: ReasonReuse}
 }

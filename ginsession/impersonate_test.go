@@ -286,6 +286,110 @@ func TestImpersonationLastsAnHour(t *testing.T) {
 	})
 }
 
+// Who has copied an admin's cookie can act as another with it. When he comes back after
+// the admin has gone on with his own session, one of them has a copy: neither goes on.
+func TestNobodyComesBackToASessionThatWasUsedSince(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		for name, use := range map[string]func(ada *ginsessiontest.Client) ginsessiontest.Response{
+			"refresh":        func(ada *ginsessiontest.Client) ginsessiontest.Response { return ada.PostJSON("/session/refresh", nil) },
+			"reauthenticate": stepupProve,
+		} {
+			ada := a.signIn("ada")
+			time.Sleep(time.Hour)
+			thief := a.with(ada.Cookie(cookieName))
+			require.Equal(t, 200, thief.PostJSON("/as/"+a.bob.UserID, nil).StatusCode, name)
+			time.Sleep(31 * time.Second)
+			require.Equal(t, 200, use(ada).StatusCode, name)
+			require.Equal(t, 200, ada.Get("/me").StatusCode, name)
+			time.Sleep(time.Minute)
+			r := thief.PostJSON("/back", nil)
+			require.Equal(t, ginsession.ErrSessionInvalid, code(t, r), name)
+			require.Empty(t, r.Header["Set-Cookie"], name)
+			for _, c := range []*ginsessiontest.Client{thief, ada} {
+				require.Equal(t, ginsession.ErrSessionInvalid, code(t, c.Get("/me")), name)
+			}
+			require.Contains(t, ada.Get("/session").Text, `"endReason":"reuse"`)
+			require.Equal(t, "authn_token_reuse", a.events()[len(a.events())-1])
+		}
+	})
+}
+
+// To come back proves nothing, whatever somebody else has proved meanwhile.
+func TestComingBackIsNoProof(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		for _, first := range []bool{true, false} {
+			ada := a.signIn("ada")
+			time.Sleep(time.Hour)
+			thief := a.with(ada.Cookie(cookieName))
+			prove := func() {
+				require.Equal(t, 200, stepupProve(ada).StatusCode)
+				require.Equal(t, 204, ada.Get("/fresh").StatusCode)
+				time.Sleep(5 * time.Second)
+			}
+			if first {
+				prove()
+			}
+			require.Equal(t, 200, thief.PostJSON("/as/"+a.bob.UserID, nil).StatusCode)
+			if !first {
+				prove()
+			}
+			require.Equal(t, ginsession.ErrReauthRequired, code(t, thief.Get("/fresh")))
+			require.Equal(t, 200, thief.PostJSON("/back", nil).StatusCode, "so soon it may be a request beside the other")
+			require.Equal(t, ginsession.ErrReauthRequired, code(t, thief.Get("/fresh")))
+		}
+	})
+}
+
+// What an admin does as another keeps his own session: it is there when he comes back,
+// in his list and in the limit.
+func TestTheOwnSessionIsInUseMeanwhile(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		c, own := a.asBob()
+		for range 39 {
+			time.Sleep(time.Minute)
+			require.Equal(t, 200, c.Get("/me").StatusCode)
+		}
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, ginsession.ErrSessionExpired, code(t, c.Get("/me")), "MaxAge")
+		require.Equal(t, 200, c.PostJSON("/back", nil).StatusCode)
+		require.Equal(t, sessionOf(t, own), sessionOf(t, c.Cookie(cookieName)))
+		require.Contains(t, c.Get("/session").Text, `"isAuthenticated":true`)
+
+		require.Equal(t, 200, c.PostJSON("/as/"+a.bob.UserID, nil).StatusCode)
+		for range 12 {
+			time.Sleep(time.Minute)
+			require.Equal(t, 200, c.Get("/me").StatusCode)
+		}
+		list, err := a.sessions.Sessions(t.Context(), a.ada.UserID)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Equal(t, 200, a.signIn("ada").Get("/me").StatusCode)
+		require.Equal(t, ginsession.ErrSessionInvalid, code(t, c.PostJSON("/back", nil)), "its place was taken")
+	}, func(c *ginsession.Config) {
+		c.MaxAge, c.RefreshThreshold, c.IdleTimeout, c.MaxSessions = 40*time.Minute, 20*time.Minute, 10*time.Minute, 1
+	})
+}
+
+// An impersonation that lost its own session is in no list of live ones.
+func TestAnImpersonationIsListedWhileItStands(t *testing.T) {
+	onEachAs(t, func(t *testing.T, a *app) {
+		list := func(pages ...ginsession.Page) []ginsession.Session {
+			sessions, err := a.sessions.Sessions(t.Context(), a.bob.UserID, pages...)
+			require.NoError(t, err)
+			return sessions
+		}
+		a.asBob()
+		require.Len(t, list(), 1)
+		_, err := a.sessions.RevokeUser(t.Context(), a.ada.UserID)
+		require.NoError(t, err)
+		require.Empty(t, list())
+		ended := list(ginsession.Page{Ended: true})
+		require.Len(t, ended, 1)
+		require.Equal(t, ginsession.ReasonRevoked, ended[0].EndReason)
+		require.Equal(t, a.ada.UserID, ended[0].Actor.UserID)
+	})
+}
+
 // An own session that nobody uses falls idle, also in a browser that was left signed
 // in as another.
 func TestImpersonationAndIdleness(t *testing.T) {

@@ -103,7 +103,8 @@ type found struct {
 	row    models.Session // zero if there is none
 	place  place          // of the secret in the claims
 	user   Identity
-	actor  Identity // who is signed in as user, where that is another
+	actor  Identity        // who is signed in as user, where that is another
+	origin *models.Session // and his own session
 
 	// accessed is the last access as far as this process knows. That of the row may
 	// be behind, see activity.
@@ -201,7 +202,7 @@ func (m *Manager) lookUp(ctx context.Context, claims token.Claims, now time.Time
 		return f, ErrSessionInvalid
 	}
 	if f.user, err = m.identity(ctx, rec); err == nil && rec.Actor != "" {
-		f.actor, err = m.actorOf(ctx, f, now)
+		err = m.acts(ctx, &f, now)
 	}
 	return f, err
 }
@@ -238,13 +239,13 @@ func sound(row models.Session) bool {
 func (m *Manager) identity(ctx context.Context, rec record) (Identity, error) {
 	if m.cfg.Users == nil {
 		if rec.Account.ID == "" || rec.Account.ID != rec.UserID || !rec.Account.DisabledAt.IsZero() {
-			return Identity{}, ErrSessionInvalid
+			return Identity{}, &Error{Code: ErrSessionInvalid, Reason: ReasonDisabled}
 		}
 		return rec.Account.identity(), nil
 	}
 	user, err := m.userOf(ctx, string(rec.UserID))
 	if errors.Is(err, ErrUserNotFound) {
-		err = ErrSessionInvalid
+		err = &Error{Code: ErrSessionInvalid, Reason: ReasonDisabled}
 	}
 	return user, err
 }
@@ -516,6 +517,7 @@ type signIn struct {
 	remember    bool
 	knownDevice bool   // he has signed in there before
 	old         []name // the sessions that this one takes the place of
+	onlyIfLive  bool   // one of these must not have ended yet
 
 	actor  Identity       // who signs in as user, where that is another
 	origin models.Session // and his own session
@@ -562,6 +564,7 @@ func (m *Manager) open(ctx context.Context, in signIn, now time.Time, by client)
 		row:     row,
 		account: m.cfg.Users == nil,
 		epoch:   user.epoch,
+		live:    in.onlyIfLive,
 		created: []models.Event{by.event(eventSessionCreated, row.ID, row.UserID, "", now)},
 	}
 	if !in.knownDevice {

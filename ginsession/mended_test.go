@@ -60,9 +60,10 @@ func TestRunBearsHooksThatPanic(t *testing.T) {
 	inBubble(t, func(t *testing.T, a *app) {
 		type answer = func(id string) (ginsession.Identity, error)
 		var says atomic.Value
-		says.Store(answer(func(id string) (ginsession.Identity, error) { return ginsession.Identity{UserID: id}, nil }))
+		knows := func(id string) (ginsession.Identity, error) { return ginsession.Identity{UserID: id}, nil }
+		says.Store(answer(knows))
 		own.identity = func(id string) (ginsession.Identity, error) { return says.Load().(answer)(id) }
-		other, _ := a.otherProcess()
+		other, _ := a.node(a.d.Open(t), func(c *ginsession.Config) { c.Users = &users{identity: knows} })
 		a.run(a.sessions)
 		time.Sleep(settled)
 		stream, _ := a.watch(a.sessions, a.signIn("ada").Cookie(cookieName))

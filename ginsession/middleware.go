@@ -184,6 +184,9 @@ func (m *Manager) active(c *gin.Context, v *visit, force bool) {
 	}
 	ctx, by := c.Request.Context(), m.clientOf(c)
 	by.actor = v.found.row.Actor
+	if v.err == nil && v.found.origin != nil {
+		v.err = m.accessOrigin(ctx, *v.found, v.now(), by)
+	}
 	switch {
 	case v.err == nil && v.bearer && !force:
 		f := *v.found // its client asks for a refresh by itself

@@ -115,6 +115,7 @@ type browser struct {
 
 // modelled is what the model knows of a session.
 type modelled struct {
+	id       models.Exact
 	user     *person
 	secrets  []string // in their order
 	seen     time.Time
@@ -355,7 +356,7 @@ func (w *world) leave(n *node, s *modelled, cookie string, want ginsession.Code,
 	switch {
 	case !w.verifies(cookie):
 	case reuse && s.ended == nil && w.cutUnheard(n, s, cookie):
-		w.endAsRow(n, s, cookie)
+		w.endAsRow(n, s)
 	case reuse && s.ended == nil:
 		w.end(n, s, ginsession.ErrSessionInvalid)
 	case reuse || !done:
@@ -490,11 +491,12 @@ func (w *world) list(n *node, b *browser) {
 	shown := map[models.Exact]bool{}
 	for _, item := range listed.Sessions {
 		s := w.sessions[item.ID]
-		w.check(s != nil && s.user == user && s.ended == nil && w.now().Before(s.expires), "%s is listed", item.ID)
+		w.check(s != nil && s.user == user && s.ended == nil && w.now().Before(s.expires) && (s.origin == nil || s.origin.ended == nil), "%s is listed", item.ID)
 		shown[item.ID] = true
 	}
 	for id, s := range w.sessions {
-		w.check(s.user != user || s.ended != nil || w.over(s) || shown[id], "%s is not listed", id)
+		gone := s.ended != nil || w.over(s) || s.origin != nil && (s.origin.ended != nil || w.over(s.origin))
+		w.check(s.user != user || gone || shown[id], "%s is not listed", id)
 	}
 }
 
@@ -533,15 +535,11 @@ func (w *world) impersonate(n *node, b *browser) {
 		return ""
 	}
 	w.opens = &modelled{user: target, actor: own.user, origin: own}
-	cookie := b.cookie
-	w.request(n, b, path, cookie)
+	w.request(n, b, path, b.cookie)
 	w.as, w.opens = nil, nil
 	// Where that request renewed the own session, the other's cookie has taken the
 	// place of its.
-	row := w.rowOf(cookie)
-	if w.now().After(own.expires.Add(-20*time.Minute)) && row.ExpiresAt.Time().After(own.expires) {
-		own.expires = row.ExpiresAt.Time()
-	}
+	w.learnExpiry(own)
 }
 
 // actAs does one thing of those that matter to who is signed in as another.
@@ -576,6 +574,7 @@ func (w *world) goBack(n *node, b *browser) {
 		return
 	}
 	reuse := w.reused(s, cookie)
+	forked := w.rowOf(s.origin).RenewedAt.Time().After(s.created.Add(30 * time.Second))
 	if w.verifies(cookie) && !reuse && (s.ended == nil || s.reason == ginsession.ErrSessionExpired) {
 		wants = []ginsession.Code{ginsession.ErrSessionInvalid}
 		used := s.accessed
@@ -583,7 +582,7 @@ func (w *world) goBack(n *node, b *browser) {
 			used = s.origin.accessed
 		}
 		switch {
-		case s.spent || s.origin.ended != nil || !w.now().Before(s.origin.expires):
+		case forked, s.spent || s.origin.ended != nil || !w.now().Before(s.origin.expires):
 		case w.idle > 0 && !w.now().Before(used.Add(w.idle)):
 		case w.idle > 0 && !w.now().Before(used.Add(w.idle-idleDoubt)):
 			wants = append(wants, "")
@@ -597,13 +596,16 @@ func (w *world) goBack(n *node, b *browser) {
 	got := outcome(w.t, "/back", r)
 	w.note("%s: back from %s gets %q", n.name, label(w.t, cookie), got)
 	w.check(slices.Contains(wants, got), "back: got %q, want one of %q", got, wants)
+	if s.origin.ended == nil && forked {
+		w.endAsRow(n, s.origin)
+	}
 	switch {
 	case got == "":
 		w.check(len(r.Cookies()) == 1, "back sets a cookie")
 		switch {
 		case s.ended != nil:
 		case over && slices.Contains(usable, ginsession.ErrSessionExpired):
-			w.expire(n, s, cookie)
+			w.expire(n, s)
 		default:
 			w.end(n, s, ginsession.ErrSessionNotFound)
 		}
@@ -614,7 +616,7 @@ func (w *world) goBack(n *node, b *browser) {
 	case s.ended == nil && reuse:
 		w.end(n, s, ginsession.ErrSessionInvalid)
 	case s.ended == nil && over && slices.Contains(usable, ginsession.ErrSessionExpired):
-		w.expire(n, s, cookie)
+		w.expire(n, s)
 	case s.ended == nil && usable[0] != ginsession.ErrSessionInvalid:
 		s.accessed = w.now()
 	}
@@ -796,6 +798,10 @@ func (w *world) consequences(n *node, s *modelled, cookie string, got ginsession
 	switch got {
 	case "", ginsession.ErrRoleRequired, ginsession.ErrImpersonation, ginsession.ErrUserNotFound:
 		s.accessed = w.now()
+		if s.origin != nil {
+			s.origin.accessed = w.now()
+			w.learnExpiry(s.origin)
+		}
 		if claimsOf(w.t, cookie).JTI == s.secrets[len(s.secrets)-1] && s.seen.IsZero() {
 			s.seen = w.now()
 		}
@@ -805,15 +811,15 @@ func (w *world) consequences(n *node, s *modelled, cookie string, got ginsession
 		}
 	case ginsession.ErrSessionExpired:
 		if w.over(s) {
-			w.expire(n, s, cookie)
+			w.expire(n, s)
 		}
 	}
 }
 
 // expire tells the model that a session ended because it has run out, if that is sure.
-func (w *world) expire(n *node, s *modelled, cookie string) {
+func (w *world) expire(n *node, s *modelled) {
 	if w.now().Before(s.expires) && w.now().Before(s.accessed.Add(w.idle)) {
-		w.endAsRow(n, s, cookie)
+		w.endAsRow(n, s)
 		return
 	}
 	w.end(n, s, ginsession.ErrSessionExpired)
@@ -821,8 +827,8 @@ func (w *world) expire(n *node, s *modelled, cookie string) {
 
 // endAsRow lets the row of a session say how it ended, if it has, where it may as well
 // be one as the other.
-func (w *world) endAsRow(n *node, s *modelled, cookie string) {
-	switch ginsession.Reason(w.rowOf(cookie).EndReason) {
+func (w *world) endAsRow(n *node, s *modelled) {
+	switch ginsession.Reason(w.rowOf(s).EndReason) {
 	case "":
 	case ginsession.ReasonReuse:
 		w.end(n, s, ginsession.ErrSessionInvalid)
@@ -902,9 +908,18 @@ func (w *world) cutUnheard(n *node, s *modelled, cookie string) bool {
 	return s.cutBy != nil && w.late(n, *s.cutBy) && slices.Index(s.secrets, claimsOf(w.t, cookie).JTI) < s.cut
 }
 
-// rowOf is what the database says of the session of a cookie.
-func (w *world) rowOf(cookie string) (row models.Session) {
-	require.NoError(w.t, w.db.Where("id = ?", sessionOf(w.t, cookie)).Take(&row).Error)
+// learnExpiry tells the model that a session may have been renewed without a cookie of
+// its own, as far as activity near its end does that.
+func (w *world) learnExpiry(s *modelled) {
+	expires := w.rowOf(s).ExpiresAt.Time()
+	if w.now().After(s.expires.Add(-20*time.Minute)) && expires.After(s.expires) {
+		s.expires = expires
+	}
+}
+
+// rowOf is what the database says of a session.
+func (w *world) rowOf(s *modelled) (row models.Session) {
+	require.NoError(w.t, w.db.Where("id = ?", s.id).Take(&row).Error)
 	return row
 }
 
@@ -934,7 +949,7 @@ func (w *world) learn(b *browser, r ginsessiontest.Response) {
 			if w.opens != nil {
 				s = w.opens
 			}
-			s.accessed, s.created = w.now(), w.now()
+			s.id, s.accessed, s.created = models.Exact(claims.SID), w.now(), w.now()
 			w.sessions[models.Exact(claims.SID)] = s
 		}
 		if !slices.Contains(s.secrets, claims.JTI) {

@@ -5,6 +5,7 @@ package ginsession
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 	"unicode"
@@ -35,7 +36,7 @@ func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) e
 	if err != nil {
 		return stamp(err, now)
 	}
-	event := revocation(ctx, rec.ID, rec.UserID, now)
+	event := m.revocation(ctx, rec.ID, rec.UserID, now)
 	if reason != "" {
 		event.Reason = string(reason)
 	}
@@ -55,12 +56,12 @@ func (m *Manager) RevokeSession(ctx context.Context, id string, reason Reason) e
 // is [ErrStoreUnavailable].
 func (m *Manager) RevokeUser(ctx context.Context, userID string, except ...string) (int, error) {
 	now := m.now()
-	return m.concernsUser(ctx, revocation(ctx, "", models.Exact(userID), now), except)
+	return m.concernsUser(ctx, m.revocation(ctx, "", models.Exact(userID), now), except)
 }
 
 // revocation is the event of sessions that are revoked: by their user, or by another.
-func revocation(ctx context.Context, session, user models.Exact, now time.Time) models.Event {
-	event := eventIn(ctx, eventRevoked, session, user, ReasonRevoked, now)
+func (m *Manager) revocation(ctx context.Context, session, user models.Exact, now time.Time) models.Event {
+	event := m.eventIn(ctx, eventRevoked, session, user, ReasonRevoked, now)
 	if event.Actor != "" {
 		event.Reason = string(ReasonAdmin)
 	}
@@ -73,7 +74,7 @@ func revocation(ctx context.Context, session, user models.Exact, now time.Time) 
 // or ctx ends before the last: errors.Is finds the error of ctx too.
 func (m *Manager) RevokeAll(ctx context.Context) (ended int, err error) {
 	now := m.now()
-	event := revocation(ctx, "", "", now)
+	event := m.revocation(ctx, "", "", now)
 	for more := true; more && err == nil; {
 		var n int
 		n, more, err = m.store.endAll(ctx, event, revokeBatch)
@@ -91,12 +92,26 @@ func (m *Manager) RevokeAll(ctx context.Context) (ended int, err error) {
 const revokeBatch = 500
 
 // UserChanged tells that a user of an application with [Users] of its own is no
-// longer who he was. His sessions stay, and their next requests, on whatever
-// node, ask Users again. Call it when the change has been committed: before that
-// they would be told the old. [Accounts] tells so by itself. The error is
-// [ErrStoreUnavailable].
+// longer who he was. If Users.Identity does not know him any more, or says that he may
+// not be signed in, all his sessions end, with [ReasonDisabled]. Otherwise they stay, and
+// their next requests, on whatever node, ask Users again. Call it when the change has
+// been committed: before that they would be told the old. [Accounts] tells so by itself.
+//
+// After a new password call [Manager.RevokeUser] with all sessions but the one in use,
+// and [Manager.Confirm] for that.
+//
+// The error is [ErrStoreUnavailable], also if Users does not answer. Call it again then:
+// the sessions are asked about, but have not ended if they should.
 func (m *Manager) UserChanged(ctx context.Context, userID string) error {
-	_, err := m.concernsUser(ctx, eventIn(ctx, eventUserUpdated, "", models.Exact(userID), "", m.now()), nil)
+	event := m.eventIn(ctx, eventUserUpdated, "", models.Exact(userID), "", m.now())
+	_, fault := m.userOf(ctx, userID)
+	if errors.Is(fault, ErrUserNotFound) {
+		event.Reason, fault = string(ReasonDisabled), nil
+	}
+	_, err := m.concernsUser(ctx, event, nil)
+	if err == nil && fault != nil {
+		err = stamp(fault, event.At.Time())
+	}
 	return err
 }
 

@@ -92,7 +92,7 @@ func (m *Manager) lookAfterStreams(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.heard:
-			m.look(ctx, m.watchers.due(models.At(m.now())))
+			m.look(ctx, m.watchers.due(models.At(m.now())), m.heard)
 		}
 	}
 }

@@ -42,8 +42,8 @@ type Session struct {
 	// [Manager.Impersonate].
 	Actor Identity `json:"-"`
 
-	// EndedAt is zero while the session lives, and has not run out unseen. With it
-	// EndReason says why it ended, and EndedBy who ended it, if that was another user.
+	// EndedAt is zero while the session lives. EndReason says why it ended, and EndedBy
+	// who ended it, if that was another user.
 	// Only [Manager.Sessions] returns sessions that have ended.
 	EndedAt   time.Time `json:"endedAt,omitzero"`
 	EndReason Reason    `json:"endReason,omitempty"`

@@ -5,6 +5,7 @@ package ginsession
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -52,7 +53,8 @@ func RequireFresh(max time.Duration, send ...time.Duration) gin.HandlerFunc {
 // password again: a JSON object or a form with the field password. It answers with
 // the [Status], or sends a form on (303) to its field "next", if that is a path on
 // this site, or to "/". Attempts are counted as those to sign in are, and what
-// [Manager.Confirm] says of the session holds here too.
+// [Manager.Confirm] says of the session holds here too. Users of the application's own
+// are asked to authenticate the Username of their Identity, or else its Email.
 func (m *Manager) Reauthenticate(c *gin.Context) {
 	v := m.begin(c, http.MethodPost)
 	if v == nil {
@@ -89,6 +91,9 @@ func (m *Manager) proves(c *gin.Context, v visit, password string) error {
 	defer cancel()
 	if m.cfg.Users != nil {
 		login := cmp.Or(user.Username, user.Email)
+		if login == "" {
+			return errors.New("Users.Identity returned neither a username nor an e-mail to authenticate by")
+		}
 		a := m.attempt(c, login, v.now())
 		a.user = v.found.row.UserID
 		return m.counted(ctx, &a, func() error {
@@ -133,7 +138,7 @@ func (m *Manager) Confirm(c *gin.Context) (Session, error) {
 		v.put(c)
 		return v.session(), nil
 	default:
-		return m.Open(c, v.found.user, v.found.row.Remember)
+		return m.openOver(c, v.found.user, v.found.row.Remember, true)
 	}
 }
 

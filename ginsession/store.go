@@ -136,6 +136,7 @@ type opening struct {
 	created []models.Event
 	ended   []models.Event // of the sessions that this one takes the place of
 	limit   limit
+	live    bool // one of these must not have ended yet
 }
 
 // limit is how many sessions a user may have.
@@ -179,6 +180,9 @@ func (s *store) open(ctx context.Context, o opening) (ended []models.Event, err 
 		}
 		if ended, err = endRows(tx, o.ended); err != nil {
 			return nil, err
+		}
+		if o.live && len(ended) == 0 {
+			return nil, ErrSessionNotFound
 		}
 		over, err := makeRoom(tx, o)
 		if err != nil {
@@ -255,6 +259,22 @@ func (s *store) renew(ctx context.Context, row, next models.Session, event model
 				"ip_address":    next.IPAddress,
 				"user_agent":    next.UserAgent,
 			})
+		if won = result.RowsAffected == 1; !won {
+			return nil, result.Error
+		}
+		return []models.Event{event}, nil
+	})
+	return won && err == nil, err
+}
+
+// extend sets a later expiry of the session that was read as row, and nothing else. It
+// reports false, and has changed nothing, if the row is no longer as it was read.
+func (s *store) extend(ctx context.Context, row models.Session, expires models.Time, event models.Event) (bool, error) {
+	won := false
+	err := s.transaction(ctx, func(tx *gorm.DB) ([]models.Event, error) {
+		result := tx.Model(&models.Session{}).
+			Where("id = ? AND secret_hash = ? AND expires_at = ? AND ended_at = 0", row.ID, row.SecretHash, row.ExpiresAt).
+			Update("expires_at", expires)
 		if won = result.RowsAffected == 1; !won {
 			return nil, result.Error
 		}
@@ -416,7 +436,7 @@ func (s *store) resume(ctx context.Context, row, next models.Session, renewed, l
 				Where("id = ? AND secret_hash = ? AND renewed_at = ? AND ended_at = 0", row.ID, row.SecretHash, row.RenewedAt).
 				Updates(map[string]any{
 					"secret_hash": next.SecretHash, "previous_hash": nil, "salt": nil, "seen_at": 0, "owner_mark": next.OwnerMark,
-					"renewed_at": next.RenewedAt, "last_accessed": next.LastAccessed,
+					"renewed_at": next.RenewedAt, "last_accessed": next.LastAccessed, "authenticated_at": next.AuthenticatedAt,
 					"ip_address": next.IPAddress, "user_agent": next.UserAgent,
 				})
 		}

@@ -53,7 +53,7 @@ func (m *Manager) Watch(c *gin.Context) (context.Context, context.CancelFunc) {
 		w.ids = append(w.ids, v.found.row.OriginID, v.found.row.Actor)
 	}
 	m.watchers.add(w)
-	m.look(context.WithoutCancel(ctx), []*watcher{w})
+	m.look(context.WithoutCancel(ctx), []*watcher{w}, nil)
 	return ctx, func() {
 		m.watchers.remove(w)
 		end(context.Canceled)
@@ -184,12 +184,12 @@ func (ws *watchers) settled(w *watcher, until models.Time, heard uint64) {
 
 // changedHere is changed for what this process has done.
 func (m *Manager) changedHere(event models.Event) {
-	m.look(context.Background(), m.changed(event))
+	m.look(context.Background(), m.changed(event), nil)
 }
 
 // look reads how the sessions of watchers stand, and ends those that are over. When
-// the database does not answer, the rest is left to Run.
-func (m *Manager) look(ctx context.Context, some []*watcher) {
+// the database does not answer, or there is more to look at, the rest is left to Run.
+func (m *Manager) look(ctx context.Context, some []*watcher, more <-chan struct{}) {
 	if len(some) == 0 {
 		return
 	}
@@ -202,6 +202,14 @@ func (m *Manager) look(ctx context.Context, some []*watcher) {
 			rest = append(rest, w)
 		}
 	}
+	// The application's Users are asked last: one of whom they say nothing, or say it
+	// late, must not hold up the end of the others.
+	type standing struct {
+		*watcher
+		rec   record
+		heard uint64
+	}
+	var standings []standing
 	for batch := range slices.Chunk(rest, lookBatch) {
 		heard := m.watchers.hearing(batch)
 		ids := map[models.Exact]struct{}{}
@@ -213,18 +221,37 @@ func (m *Manager) look(ctx context.Context, some []*watcher) {
 			return
 		}
 		for _, w := range batch {
-			until, err := m.standsSafely(ctx, w, rows[w.session], now)
-			var code Code
-			switch {
-			case err == nil:
-				m.watchers.settled(w, until, heard[w])
-			case !errors.As(err, &code) || code == ErrStoreUnavailable:
-				return
-			default:
+			rec := rows[w.session]
+			if err := m.overByRow(rec, now); err != nil {
 				m.watchers.over(w, stamp(err, now))
+				continue
 			}
+			standings = append(standings, standing{w, rec, heard[w]})
 		}
 	}
+	for _, s := range standings {
+		if len(more) > 0 {
+			return // these are still due
+		}
+		until, err := m.standsSafely(ctx, s.watcher, s.rec, now)
+		var code Code
+		switch {
+		case err == nil:
+			m.watchers.settled(s.watcher, until, s.heard)
+		case !errors.As(err, &code) || code == ErrStoreUnavailable:
+		default:
+			m.watchers.over(s.watcher, stamp(err, now))
+		}
+	}
+}
+
+// overByRow returns why a session is over by what its row says. The row is zero if there
+// is none.
+func (m *Manager) overByRow(rec record, now time.Time) error {
+	if rec.ID == "" {
+		return ErrSessionNotFound
+	}
+	return m.over(found{row: rec.Session, place: current, accessed: max(rec.LastAccessed, m.activity.last(rec.ID))}, now)
 }
 
 // lookBatch is how many rows are read by one query.
@@ -248,24 +275,15 @@ func (m *Manager) standsSafely(ctx context.Context, w *watcher, rec record, now 
 	return m.stands(ctx, w, rec, now)
 }
 
-// stands returns until when the session of a watcher lasts by its row and need not be
-// looked up again, or why it does not last. The row is zero if there is none.
+// stands returns until when the session of a watcher, which is not over by its row, need
+// not be looked up again, or why it does not last.
 func (m *Manager) stands(ctx context.Context, w *watcher, rec record, now time.Time) (models.Time, error) {
-	if rec.ID == "" {
-		return 0, ErrSessionNotFound
-	}
 	f := found{row: rec.Session, place: current, accessed: max(rec.LastAccessed, m.activity.last(rec.ID))}
-	err := m.over(f, now)
-	if err != nil {
-		return 0, err
-	}
+	var err error
 	if f.user, err = m.identity(ctx, rec); err == nil && rec.Actor != "" {
-		f.actor, err = m.actorOf(ctx, f, now)
+		err = m.acts(ctx, &f, now)
 	}
 	if err != nil {
-		if e := stamp(err, now); e.Code == ErrSessionInvalid && e.Reason == "" {
-			err = &Error{Code: ErrSessionInvalid, Reason: ReasonDisabled}
-		}
 		return 0, err
 	}
 	if f.user.Role != w.role {

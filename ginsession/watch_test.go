@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -702,4 +703,56 @@ func TestManyWatchersTakeFewQueries(t *testing.T) {
 			require.Error(t, ctx.Err())
 		}
 	}, func(c *ginsession.Config) { c.MaxSessions = -1 })
+}
+
+// One user of whom Users say nothing does not keep the streams of others open.
+func TestWatchBesideAUserWhoIsNotKnown(t *testing.T) {
+	var broken atomic.Bool
+	for name, says := range map[string]func(ctx context.Context) error{
+		"fails": func(context.Context) error { return errors.New("a row that does not scan") },
+		"hangs": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			who := watchUsers(func(ctx context.Context, id string) (ginsession.Identity, error) {
+				if id != "victim" && broken.Load() {
+					return ginsession.Identity{}, says(ctx)
+				}
+				return ginsession.Identity{UserID: id, Username: id}, nil
+			})
+			inBubble(t, func(t *testing.T, a *app) {
+				broken.Store(false)
+				other, _ := a.node(a.d.Open(t), func(c *ginsession.Config) { c.Users = who })
+				a.run(a.sessions)
+				time.Sleep(settled)
+				for i := range 5 {
+					a.watch(a.sessions, a.signIn(fmt.Sprint("broken ", i)).Cookie(cookieName))
+				}
+				broken.Store(true)
+				for range 5 {
+					c := a.signIn("victim")
+					ctx, _ := a.watch(a.sessions, c.Cookie(cookieName))
+					time.Sleep(40 * time.Second) // so that the others are looked up again
+					began := time.Now()
+					require.NoError(t, other.RevokeSession(t.Context(), string(sessionOf(t, c.Cookie(cookieName))), ""))
+					<-ctx.Done()
+					// No more than the one question that is being asked just then.
+					require.LessOrEqual(t, time.Since(began), ginsession.DefaultSyncEvery+ginsession.DefaultStoreTimeout)
+					if name == "fails" {
+						require.LessOrEqual(t, time.Since(began), ginsession.DefaultSyncEvery)
+					}
+				}
+			}, func(c *ginsession.Config) { c.Users = who })
+		})
+	}
+}
+
+// watchUsers are users of whom the password is not asked.
+type watchUsers func(ctx context.Context, id string) (ginsession.Identity, error)
+
+func (u watchUsers) Authenticate(_ context.Context, login, _ string) (ginsession.Identity, error) {
+	return ginsession.Identity{UserID: login, Username: login}, nil
+}
+
+func (u watchUsers) Identity(ctx context.Context, id string) (ginsession.Identity, error) {
+	return u(ctx, id)
 }
