@@ -18,7 +18,7 @@ type account struct {
 	Disabled bool `json:"disabled"`
 }
 
-// accounts returns all, or the one with an id.
+// accounts returns the first hundred by name, or the one with an id.
 func (s *site) accounts(ctx context.Context, id ...string) ([]account, error) {
 	query := s.db.WithContext(ctx).
 		Select("id", "username", "email", "role", "last_login", "disabled_at").

@@ -7,7 +7,9 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gin-gonic/gin"
 
@@ -99,13 +101,10 @@ func (s *site) homePage(c *gin.Context) {
 func (s *site) loginPage(c *gin.Context) {
 	code := ginsession.Code(c.Query("error"))
 	status, err := s.sessions.Check(c)
+	v := view{Title: "Sign in", Next: localPath(c.Query("next"))}
 	if err == nil && status.IsAuthenticated && code == "" {
-		toDashboard(c)
+		c.Redirect(http.StatusSeeOther, v.Next)
 		return
-	}
-	v := view{Title: "Sign in", Next: c.Query("next")}
-	if v.Next == "" {
-		v.Next = "/dashboard"
 	}
 	if status.Reason != nil && (code == "" || code == *status.Reason) {
 		v.Message = endInWords(status.EndReason) // the cookie of a session that has ended knows most
@@ -115,10 +114,20 @@ func (s *site) loginPage(c *gin.Context) {
 	case code == ginsession.ErrRateLimited:
 		v.Message = "Too many attempts. Each further failure makes the wait longer."
 		v.Wait, _ = strconv.Atoi(c.Query("retryAfter")) // of anything else it is 0
+		v.Wait = min(v.Wait, 3600)                      // the longest there is, whatever the address bar says
 	default: // which may be anything: it comes from the address bar
 		v.Message = code.Message()
 	}
 	s.show(c, http.StatusOK, "login.html", v)
+}
+
+// localPath returns next if it is a path on this site, and the dashboard otherwise.
+func localPath(next string) string {
+	outside := !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//")
+	if odd := func(r rune) bool { return r == '\\' || unicode.IsControl(r) }; outside || strings.ContainsFunc(next, odd) {
+		return "/dashboard"
+	}
+	return next
 }
 
 // endInWords tells a user why his session has ended.

@@ -228,6 +228,11 @@ func TestAskedForThePassword(t *testing.T) {
 	c.form("/devices/end-others", "next", "/devices").leads(t, "/reauthenticate?next=%2Fdashboard")
 
 	c.get("/reauthenticate?next=%2Fsettings%3Fx%3D1").shows(t, 200, `action="/auth/session/reauthenticate?next=%2fsettings%3fx%3d1"`, `name="next" value="/settings?x=1"`)
+	admin := signedIn(t, p, "admin")
+	admin.get("/admin/users").leads(t, "/reauthenticate?next=%2Fadmin%2Fusers")
+	admin.referer = p.url + "/admin/users"
+	admin.form("/admin/users/x/impersonate").leads(t, "/reauthenticate?next=%2Fadmin%2Fusers")
+
 	again := func(password, next string) answer {
 		return c.form("/auth/session/reauthenticate?next="+url.QueryEscape(next), "password", password, "next", next)
 	}

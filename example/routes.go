@@ -44,7 +44,7 @@ func routes(s *site) *gin.Engine {
 	pages.GET("/editor", s.policy.RequireRole("editor"), s.editorPage)
 
 	// What a user does himself, and only after he has proved who he is not long
-	// ago: whoever has not is asked for his password at /reauthenticate.
+	// ago: whoever has not is asked for his password at /reauthenticate. So are admins.
 	own := pages.Group("", ginsession.DenyImpersonated)
 	own.GET("/reauthenticate", s.reauthenticatePage)
 	fresh := own.Group("", ginsession.RequireFresh(s.fresh, 3*s.fresh))
@@ -53,7 +53,7 @@ func routes(s *site) *gin.Engine {
 	fresh.GET("/settings", s.settingsPage)
 	fresh.POST("/settings/password", s.passwordForm)
 
-	admin := pages.Group("/admin", s.policy.RequireRole("admin"))
+	admin := pages.Group("/admin", s.policy.RequireRole("admin"), ginsession.RequireFresh(s.fresh, 3*s.fresh))
 	admin.GET("", toUsers)
 	admin.GET("/users", s.usersPage)
 	admin.GET("/users/:id", s.userPage)

@@ -226,6 +226,10 @@ func browserStory(t *testing.T, p program) {
 	c.get("/").shows(t, 200, `<span id="who">editor</span>`, `"username":"editor"`)
 	c.get("/editor?page=2").shows(t, 200, "<h1>Editor</h1>", `<a href="/editor" aria-current="page">`, `role editor</small>`)
 	c.get("/login").leads(t, "/dashboard")
+	c.get("/login?next=%2Fdevices%3Fx%3D1").leads(t, "/devices?x=1") // signed in already, in another tab
+	for _, outside := range []string{"https://evil.example", "//evil.example", `/\evil.example`, "/\t/evil.example", "evil.example"} {
+		c.get("/login?next="+url.QueryEscape(outside)).leads(t, "/dashboard")
+	}
 	c.get("/dashboard").shows(t, 200, "<h1>Your session</h1>", "<dd>editor (editor@example.com)</dd>",
 		"until it ends, if it is not used", "until its next use refreshes it", "<dt>Created</dt>", "<dt>Last access</dt>",
 		"<dt>Expires</dt>", "<dt>Absolute end</dt>", "<dd>127.0.0.1</dd>", "<dd>the test&#39;s agent</dd>", "ends with the browser")

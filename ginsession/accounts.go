@@ -293,7 +293,8 @@ func (a *Accounts) SetPassword(ctx context.Context, userID, password string) err
 // [ErrCredentialsInvalid] otherwise. His sessions end, except those whose ids
 // are given, such as the one he is using; these get a new secret at their next
 // request, or two minutes later if they got one just now. A client that sends its token
-// in Authorization gets it when it asks for a refresh. ctx should be the *gin.Context, or made from it: see Authenticate.
+// in Authorization gets it when it asks for a refresh. ctx should be the *gin.Context,
+// or made from it: see Authenticate.
 func (a *Accounts) ChangePassword(ctx context.Context, userID, current, password string, except ...string) error {
 	user, err := a.byID(ctx, userID)
 	if err != nil {

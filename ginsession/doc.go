@@ -1,10 +1,11 @@
 // Package ginsession gives Gin applications server-side sessions.
 //
 // The browser holds an HttpOnly cookie with a signed JWT; the database holds the
-// session. A second cookie, which opens nothing, lets a sign-in know the device again. [Manager.Load] finds the session of a request and refreshes it
-// before it runs out; [Require] turns away requests without one; the handlers
-// [Manager.Login], [Manager.Logout], [Manager.Status] and [Manager.Refresh] do
-// what browsers and pages need; package rbac guards routes by role.
+// session. [Manager.Load] finds the session of a request and refreshes it before it
+// runs out; [Require] turns away requests without one; the handlers [Manager.Login],
+// [Manager.Logout], [Manager.Status] and [Manager.Refresh] do what browsers and pages
+// need; package rbac guards routes by role. A second cookie, which opens nothing, lets
+// a sign-in know the device again.
 //
 //	db, err := gorm.Open(sqlite.Open("app.db"))
 //	err = models.Migrate(db)
@@ -46,9 +47,9 @@
 // the event authn_token_reuse tells of it.
 //
 // The row, the token and the cookie of a session that is remembered have the same
-// end, to the second. What has ended stays ended, also when a refresh, a login or a step of
-// the clock comes in between. A logout, a disabled user or a changed role holds for
-// the very next request on this node; for other nodes, and for users of the
+// end, to the second. What has ended stays ended, also when a refresh, a login or a
+// step of the clock comes in between. A logout, a disabled user or a changed role holds
+// for the very next request on this node; for other nodes, and for users of the
 // application's own, see below.
 //
 // # Many nodes, and no query for a known session
@@ -83,12 +84,12 @@
 //
 // A statement or transaction that the database asks to run again, after a deadlock
 // or a failed serialization, or because SQLite is locked, is run again within that
-// deadline, with growing pauses; any other fault is answered at once. A request that finds
-// all connections of the pool in use waits for one, no longer than that deadline
+// deadline, with growing pauses; any other fault is answered at once. A request that
+// finds all connections of the pool in use waits for one, no longer than that deadline
 // either. How many there are is SetMaxOpenConns of the sql.DB, which has no limit by
 // itself: set one that the server bears. With SQLite use a file, WAL and a busy
-// timeout; each connection to ":memory:" is another database, which
-// [models.Migrate] refuses.
+// timeout; each connection to ":memory:" is another database, which [models.Migrate]
+// refuses.
 //
 // # Events
 //

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
@@ -29,7 +30,7 @@ import (
 
 // The smallest application. It is compiled and not run, because it listens.
 func Example() {
-	db, err := gorm.Open(sqlite.Open("app.db"))
+	db, err := gorm.Open(sqlite.Open("app.db?_journal_mode=WAL&_busy_timeout=5000"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -41,16 +42,23 @@ func Example() {
 		log.Fatal(err)
 	}
 	go sessions.Run(context.Background()) // upkeep, for as long as the program runs
+	_, err = sessions.Accounts().Create(context.Background(), ginsession.NewUser{
+		Username: "ada", Role: "admin", Password: "correct horse battery",
+	})
+	if err != nil && !errors.Is(err, ginsession.ErrUserExists) {
+		log.Fatal(err)
+	}
 
 	r := gin.New()
-	r.Use(sessions.Load)
+	r.Use(gin.Recovery(), sessions.Load)
 	sessions.Routes(r.Group("/auth")) // login, logout, session, sessions and more
 	r.GET("/me", ginsession.Require, func(c *gin.Context) {
 		s, _ := ginsession.From(c)
 		c.JSON(http.StatusOK, s.User)
 	})
 	r.GET("/admin", rbac.RequireRole("admin"), func(c *gin.Context) { c.String(http.StatusOK, "hello") })
-	log.Fatal(r.Run("127.0.0.1:8080"))
+	server := http.Server{Addr: "127.0.0.1:8080", Handler: r, ReadTimeout: 30 * time.Second}
+	log.Fatal(server.ListenAndServe())
 }
 
 func ExampleAccounts() {

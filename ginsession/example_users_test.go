@@ -73,6 +73,7 @@ func ExampleUsers() {
 	fmt.Println(browser.Get("/me").Text)
 
 	must(db.Model(&Customer{}).Where("number = ?", "7").Update("locked", true).Error)
+	must(sessions.UserChanged(context.Background(), "7")) // or it would show within Config.CacheFor only
 	fmt.Println(browser.Get("/me").StatusCode)
 	// Output:
 	// customer 7, ada

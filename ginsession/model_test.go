@@ -116,6 +116,7 @@ type browser struct {
 // modelled is what the model knows of a session.
 type modelled struct {
 	id       models.Exact
+	key      ginsession.Key // that signed the last cookie
 	user     *person
 	secrets  []string // in their order
 	seen     time.Time
@@ -323,6 +324,18 @@ func (w *world) changeKeys() {
 		w.keys = []ginsession.Key{ginsession.Key(fmt.Sprintf("key %d of the model, of at least 32 bytes", w.lot.Uint64())), w.keys[0]}
 	} else {
 		w.keys = w.keys[:1]
+		// Who acts as another hangs on the row of his own session too, and that is marked
+		// under the key that signed when it was renewed: no more is known of him.
+		gone := func(cookie string) bool {
+			s := w.sessions[sessionOf(w.t, cookie)]
+			return s.origin != nil && s.origin.key != w.keys[0]
+		}
+		for _, b := range w.browsers {
+			b.old = slices.DeleteFunc(b.old, gone)
+			if b.cookie != "" && gone(b.cookie) {
+				b.cookie = ""
+			}
+		}
 	}
 	w.note("the nodes start anew with %d keys", len(w.keys))
 	for _, n := range w.nodes {
@@ -959,7 +972,7 @@ func (w *world) learn(b *browser, r ginsessiontest.Response) {
 		if expires := time.Unix(claims.Exp, 0); expires.After(s.expires) {
 			s.expires = expires
 		}
-		s.issued = w.now()
+		s.issued, s.key = w.now(), w.keys[0]
 		if w.lot.IntN(10) == 0 {
 			w.note("and the answer is lost")
 			continue

@@ -134,7 +134,7 @@ var statements = map[string][]string{
 	"C18":  {"`auth_time`"},
 	"C27":  {"cookie prefixes, SameSite and `Sec-Fetch-Site`", "held by SameSite alone"},
 	"C34":  {"with HSTS"},
-	"C42":  {"five failures from one source are free", "30 s doubling to 1 h", "Strangers have 80 failures in a row", "together 100", "(IPv6 by /64) has 30 in ten minutes"},
+	"C42":  {"five failures from one source are free", "30 s doubling to 1 h", "Strangers have 80 failures in a row", "together 100", "One source (IPv6: one /64) has 30 in ten minutes"},
 	"C43":  {"`Accounts().Authenticate` looks at the password", "`Open` makes the session, without a password"},
 	"C57":  {"`SetPassword` ends all sessions"},
 	"C59":  {"any of them pass, byte for byte", "two guards in a row need both"},

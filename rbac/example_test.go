@@ -48,9 +48,9 @@ func Example() {
 		log.Fatal(err) // every fault of it at once
 	}
 	r.GET("/desk", policy.RequireRole("writer"), ok)                            // writers and admins
-	r.POST("/posts", policy.Require("posts:write"), ok)                         // the same, by what is done
-	r.PUT("/posts/:id", policy.RequireOwner("posts:edit", authorOf), ok)        // the author, or an admin
-	r.DELETE("/users/:id", policy.RequireAll("users:read", "users:delete"), ok) // admins
+	r.POST("/posts", policy.Require("posts:write"), ok)                         // whoever may write posts: these too
+	r.PUT("/posts/:id", policy.RequireOwner("posts:edit", authorOf), ok)        // the author; or an admin, by posts:*
+	r.DELETE("/users/:id", policy.RequireAll("users:read", "users:delete"), ok) // admins, by users:*
 
 	for _, role := range []string{"reader", "writer", "admin"} {
 		user, err := sessions.Accounts().Create(context.Background(), ginsession.NewUser{

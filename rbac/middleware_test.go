@@ -508,6 +508,14 @@ func BenchmarkPolicyRequire(b *testing.B) {
 	benchmark(b, newPolicy(b, magazine()).Require("posts:drafts:publish"))
 }
 
+func BenchmarkPolicyRequireAll(b *testing.B) {
+	benchmark(b, newPolicy(b, magazine()).RequireAll("posts:read", "posts:write", "comments:delete"))
+}
+
+func BenchmarkPolicyRequireOwner(b *testing.B) {
+	benchmark(b, newPolicy(b, magazine()).RequireOwner("users:delete", func(*gin.Context) (string, error) { return "1", nil }))
+}
+
 // benchmark lets an editor pass again and again.
 func benchmark(b *testing.B, guard gin.HandlerFunc) {
 	s := newSite(b, guards{"/x": {func(c *gin.Context) {

@@ -13,12 +13,15 @@ const words = (seconds) => {
 };
 const show = (element, value) => (element.textContent = JSON.stringify(value, null, 2));
 
+let refreshAt; // by the clock of this page
+
 // It is no activity to ask for the status.
 async function status() {
 	try {
 		const answer = await fetch("/auth/session");
 		const body = await answer.json();
 		show($("status"), body);
+		refreshAt = Date.now() + body.refreshIn * 1000;
 		return `${answer.status}, ${body.remainingTime ?? 0} s left`;
 	} catch {
 		return "no answer";
@@ -28,6 +31,7 @@ async function status() {
 function draw() {
 	const snapshot = auth.getSnapshot();
 	$("remaining").textContent = words(snapshot.remainingSeconds());
+	if (refreshAt && $("refresh-in")) $("refresh-in").textContent = words(Math.max(0, Math.round((refreshAt - Date.now()) / 1000)));
 	show($("client"), { ...snapshot, remainingSeconds: snapshot.remainingSeconds() });
 }
 auth.subscribe(draw);
@@ -51,7 +55,8 @@ $("extend").addEventListener("click", async () => {
 	const before = auth.getSnapshot().session?.expiresAt;
 	const { session, error } = await auth.extend();
 	const moved = session && session.expiresAt !== before;
-	log("POST /auth/session/refresh: " + (error ? error.code : moved ? "a new cookie, all the time again" : "it was refreshed just now"));
+	const stays = session?.expiresAt === session?.absoluteExpiresAt ? "the end stays: it is the absolute one" : "it was refreshed just now";
+	log("POST /auth/session/refresh: " + (error ? error.code : moved ? "a new cookie, all the time again" : stays));
 	await status();
 });
 
@@ -59,13 +64,23 @@ for (const name of ["login", "logout", "expired", "expiring", "userchange", "err
 	auth.on(name, (detail) => log("client: " + name + (detail?.code ? " " + detail.code : "")));
 }
 
-// Server-sent events. They end with the session, whoever ends it.
-const clock = new EventSource("/api/clock");
-clock.addEventListener("tick", (event) => ($("clock").textContent = JSON.parse(event.data).slice(11, 19)));
-clock.addEventListener("ended", (event) => {
-	clock.close();
-	$("clock").textContent = "ended";
-	const { code, reason } = JSON.parse(event.data);
-	log(`stream: ended, ${code} ${reason ?? ""}`);
-	auth.refresh({ force: true });
-});
+// Server-sent events. They end with the session, whoever ends it. A page that nobody
+// sees has none: over HTTP/1.1 a browser opens six connections to a site, in all tabs.
+let clock;
+const stream = () => {
+	clock?.close();
+	clock = undefined;
+	if (document.hidden) return;
+	clock = new EventSource("/api/clock");
+	clock.addEventListener("tick", (event) => ($("clock").textContent = JSON.parse(event.data).slice(11, 19)));
+	clock.addEventListener("ended", (event) => {
+		document.removeEventListener("visibilitychange", stream);
+		clock.close();
+		$("clock").textContent = "ended";
+		const { code, reason } = JSON.parse(event.data);
+		log(`stream: ended, ${code} ${reason ?? ""}`);
+		auth.refresh({ force: true });
+	});
+};
+document.addEventListener("visibilitychange", stream);
+stream();

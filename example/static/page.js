@@ -25,7 +25,11 @@ $("sign-out")?.addEventListener("submit", async (event) => {
 });
 
 // The warning before the end.
-auth.on("expiring", () => ($("expiring").hidden = false));
+auth.on("expiring", () => {
+	const { session } = auth.getSnapshot();
+	$("stay").hidden = session.expiresAt === session.absoluteExpiresAt; // nothing moves that
+	$("expiring").hidden = false;
+});
 $("stay")?.addEventListener("click", () => auth.extend());
 setInterval(() => {
 	const left = auth.getSnapshot().remainingSeconds();

@@ -14,7 +14,7 @@ auth.on("reauth", () => new Promise((done) => {
 			done(true);
 			dialog.close();
 		} catch (error) {
-			problem.textContent = error.message;
+			problem.textContent = error.message || "The server does not answer.";
 			problem.hidden = false;
 		}
 	};
@@ -25,7 +25,11 @@ auth.on("reauth", () => new Promise((done) => {
 
 $("sensitive").addEventListener("click", async () => {
 	$("sensitive-result").textContent = "…";
-	const answer = await auth.fetch("/api/sensitive", { method: "POST" });
-	const body = await answer.json();
-	$("sensitive-result").textContent = answer.ok ? "Done." : "Not done. " + body.error.message;
+	try {
+		const answer = await auth.fetch("/api/sensitive", { method: "POST" });
+		const body = await answer.json();
+		$("sensitive-result").textContent = answer.ok ? "Done." : "Not done. " + body.error.message;
+	} catch {
+		$("sensitive-result").textContent = "Not done. The server does not answer.";
+	}
 });

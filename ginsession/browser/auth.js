@@ -1,15 +1,14 @@
-// The session in the browser: see auth.d.ts.
+// See auth.d.ts.
 
 const DAY = 864e5;
 const page = typeof document === "object";
-const tab = Math.random().toString(36);
 
 const frozen = (text) => JSON.parse(text, (_, value) => Object.freeze(value));
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const hash = (a) => "" + [...JSON.stringify(a)].reduce((h, c) => Math.imul(h, 33) ^ c.charCodeAt(), 5381);
 const listen = (name, fn) => addEventListener(name, fn, true);
 
-// What all tabs see, if storage is allowed.
+// What all tabs see, if they may.
 const stored = (key, value) => {
 	try {
 		key = "ginsession:" + key;
@@ -20,8 +19,8 @@ const stored = (key, value) => {
 
 // Tabs tell each other that something changed, never what.
 const channel = page && typeof BroadcastChannel === "function" && new BroadcastChannel("ginsession");
-const say = (type, rev) => {
-	const m = { v: 1, type, rev, from: tab };
+const say = (type, rev, from) => {
+	const m = { v: 1, type, rev, from };
 	if (channel) channel.postMessage(m);
 	else stored("say", JSON.stringify(m));
 };
@@ -47,6 +46,7 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 
 	const on = (name, fn) => {
 		(events[name] ??= new Set()).add(fn);
+		later("tick", tick, 0);
 		return () => events[name].delete(fn);
 	};
 	const emit = (name, detail) => {
@@ -74,7 +74,6 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 	set({ status: "loading", ...nobody, error: null, ...idle() });
 	let first = snap;
 
-	// Browsers take no more than 2^31 ms.
 	const later = (name, fn, ms) => {
 		clearTimeout(timers[name]);
 		timers[name] = ms > DAY ? setTimeout(later, DAY, name, fn, ms - DAY) : setTimeout(fn, ms);
@@ -83,19 +82,21 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 	// settle believes the server. how is what other tabs are told.
 	const settle = (body, how) => {
 		const { user, session } = body;
-		const had = was, old = lastUser, before = stored("rev") ?? rev, next = { ...nobody };
+		const had = was, old = lastUser, before = stored(base) ?? rev, next = { ...nobody };
 		for (const key in next) next[key] = body[key] ?? null;
 		answered = Date.now();
 		fails = notBefore = 0;
 		clearTimeout(timers.retry);
 		was = body.isAuthenticated;
 		end = answered + Date.parse(session?.expiresAt) - Date.parse(body.serverTime) || 0;
-		renewAt = answered + (body.refreshIn ?? Infinity) * 1e3;
+		const renews = answered + (body.refreshIn ?? Infinity) * 1e3;
+		if (renews > Math.max(renewAt, answered) + 2e3) touched = false;
+		renewAt = renews;
 		lastUser = user ?? old;
 		rev = hash([user?.userId, user?.role, session?.id, session?.expiresAt]);
-		stored("rev", rev);
+		stored(base, rev);
 		stored("checked", answered);
-		if (how && before && before !== rev) say(how, rev);
+		if (how && before && before !== rev) say(how, rev, base);
 		if (old && lastUser.userId !== old.userId && emit("userchange", { previous: old, user })) location.replace(location.href.split("#")[0]);
 		set({ status: was ? "authenticated" : "unauthenticated", ...next, error: null, ...idle() });
 		if (had === false && was) emit("login", snap);
@@ -157,12 +158,13 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 	const post = (path, data) => {
 		posts++;
 		const sent = Promise.resolve(busy).then(async () => {
+			const at = was;
 			drop();
 			const answer = await call("POST", path, data), { e } = answer;
 			if (!--posts) busy = undefined;
-			if (!e) touched = false;
 			if (path === "/logout") leaving = false;
 			if (data && e?.status < 500 && !ended(e)) set(idle(), was ?? check());
+			else if (at && !was) check();
 			else take(answer, path === "/logout" ? "logout" : "changed");
 			if (data && e) throw e;
 			return snap;
@@ -179,7 +181,6 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 		if (due()) await post("/session/refresh");
 	};
 
-	// tick does what is due, and sleeps.
 	const tick = () => {
 		clearTimeout(timers.tick);
 		if (!end || !page) return;
@@ -190,7 +191,8 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 			).catch(() => {}).then(() => (extending = undefined));
 		}
 		const now = Date.now(), warnAt = end - warnSeconds * 1e3;
-		if (now >= warnAt && warned !== rev && !willExtend()) {
+		if (now >= warnAt && warned !== rev && events.expiring && !willExtend()) {
+			if (answered < warnAt && !snap.error) return ask();
 			warned = rev;
 			emit("expiring", { remainingSeconds: snap.remainingSeconds(), extend });
 		}
@@ -201,7 +203,7 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 
 	const poll = () => {
 		const every = pollSeconds * 1e3, wait = every - Date.now() + +stored("checked");
-		if (!(wait > 0 || document.hidden)) ask();
+		if (!(wait > 0 || document.hidden || snap.error)) ask();
 		later("poll", poll, wait > 0 ? wait : every);
 	};
 
@@ -229,7 +231,7 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 	const send = async (input, init, again) => {
 		const at = snap, copy = input.clone?.() ?? input;
 		const response = await fetch(input, init).catch((e) => {
-			if (e.name !== "AbortError") fail(problem());
+			if (e instanceof TypeError) fail(problem());
 			throw e;
 		});
 		if (response.ok) return response;
@@ -249,7 +251,7 @@ export function createAuth({ base = "/auth", warnSeconds = 300, pollSeconds, ref
 			hydrate(JSON.parse(document.getElementById("ginsession-state").textContent));
 		} catch {}
 		const hear = (m) => {
-			if (m?.v !== 1 || m.rev === rev) return;
+			if (m?.from !== base || m.rev === rev) return;
 			const out = m.type === "logout";
 			if (out && was) lost(null, "", drop());
 			later("heard", () => (out || m.rev !== rev) && ask(get), Math.random() * 300);

@@ -26,7 +26,8 @@ func ExampleState() {
 		`<script type="module" src="{{.Script}}"></script>{{.Session}}`)))
 
 	modules := browser.Mount(r.Group("/auth/js")) // before Load: to load a script is no activity
-	r.GET("/", sessions.Load, func(c *gin.Context) {
+	r.Use(sessions.Load)
+	r.GET("/", func(c *gin.Context) {
 		c.HTML(http.StatusOK, "page.html", gin.H{"Session": browser.State(c, sessions), "Script": modules.Path("auth.js")})
 	})
 

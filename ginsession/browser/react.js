@@ -16,15 +16,29 @@ const viewOf = (auth, snapshot) => {
 	return views.get(snapshot);
 };
 
+// alike compares plain objects and arrays by what is in them.
+const plain = (v) => v && [Object.prototype, Array.prototype].includes(Object.getPrototypeOf(v));
+const alike = (a, b) => {
+	if (Object.is(a, b)) return true;
+	if (!plain(a) || !plain(b) || Object.keys(a).length !== Object.keys(b).length) return false;
+	return Object.keys(a).every((key) => Object.is(a[key], b[key]));
+};
+
 export function useAuth(select) {
 	const auth = useStore();
 	const last = useMemo(() => ({}), [auth]);
-	const pick = (get) => () => {
-		const view = viewOf(auth, get());
-		if (!select) return view;
-		const next = select(view), text = JSON.stringify(next);
-		const same = typeof next === "object" ? text === last.text : next === last.value;
-		return same ? last.value : Object.assign(last, { value: next, text }).value;
+	const pick = (get) => {
+		let of, value; // select runs once for a view, so that what it makes anew is no change
+		return () => {
+			const view = viewOf(auth, get());
+			if (!select) return view;
+			if (view !== of) {
+				of = view;
+				const next = select(view);
+				value = alike(next, last.value) ? last.value : (last.value = next);
+			}
+			return value;
+		};
 	};
 	return useSyncExternalStore(auth.subscribe, pick(auth.getSnapshot), pick(auth.getServerSnapshot));
 }

@@ -16,6 +16,18 @@ const ready = async (options) => {
 const app = (world, respond) => (world.respond = (request) => !request.path.startsWith("/auth") && respond(request));
 
 describe("auth.fetch", () => {
+	it("abort with a reason of one's own is no error of the network", async () => {
+		const { tab, auth } = await ready();
+		tab.fetch = (_, { signal }) => new Promise((_, no) => signal.addEventListener("abort", () => no(signal.reason)));
+		for (const reason of ["unmounted", null, new Error("left")]) {
+			const controller = new AbortController();
+			const sent = auth.fetch("/api", { signal: controller.signal });
+			controller.abort(reason);
+			await assert.rejects(sent.catch((e) => { throw new Error("rejected", { cause: e }); }));
+			assert.equal(auth.getSnapshot().error, null);
+		}
+	});
+
 	it("is fetch: what is sent and what comes back stay as they are", async () => {
 		const { world, auth } = await ready();
 		app(world, () => answer(201, { ok: true }));

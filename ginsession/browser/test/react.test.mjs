@@ -165,6 +165,30 @@ describe("useAuth", () => {
 	});
 });
 
+describe("useAuth(select)", () => {
+	const selects = {
+		"a set": [(s) => new Set([s.user?.role]), (set) => set.has("admin")],
+		"an object of functions": [(s) => ({ can: (role) => s.user?.role === role }), (o) => o.can("admin")],
+		"a function": [(s) => (role) => s.user?.role === role, (can) => can("admin")],
+		"an object": [(s) => ({ role: s.user?.role }), (o) => o.role === "admin"],
+	};
+	for (const [name, [select, isAdmin]] of Object.entries(selects)) {
+		it(`follows the role when it makes ${name}`, async () => {
+			const auth = seeded();
+			let seen;
+			const Seer = () => {
+				seen = isAdmin(useAuth(select));
+				return null;
+			};
+			await render(provided(auth, h(Seer)));
+			assert.equal(seen, true);
+			world.signIn({ ...ada, role: "viewer" });
+			await act(() => auth.refresh({ force: true }));
+			assert.equal(seen, false);
+		});
+	}
+});
+
 describe("RequireAuth", () => {
 	it("shows its fallback until it is known that somebody is signed in", async () => {
 		const open = held();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { World, ada, answer, bob, record, refusal, settled } from "../testdata/rig.mjs";
+import { World, ada, answer, bob, gate, record, refusal, settled } from "../testdata/rig.mjs";
 
 /** A world where somebody is signed in, with tabs that know it. */
 const tabsOf = async (count, setup, options) => {
@@ -28,7 +28,7 @@ describe("7. between tabs", () => {
 		assert.equal(tabs[0].channels[0].name, "ginsession");
 	});
 
-	it("messages have a version, a type, a mark and a sender, and nothing of the user", async () => {
+	it("messages have a version, a type, a mark and an application, and nothing of the user", async () => {
 		const { world, auths } = await tabsOf(2);
 		await auths[0].extend();
 		await world.pass(10e3);
@@ -40,7 +40,7 @@ describe("7. between tabs", () => {
 			assert.deepEqual(rest, { type });
 			assert.equal(v, 1);
 			assert.match(rev, /^[-a-z0-9]+$/);
-			assert.match(from, /^[.a-z0-9]+$/);
+			assert.equal(from, "/auth");
 		}
 		const shared = JSON.stringify([world.messages, ...world.store]);
 		for (const secret of ["ada", "admin", "session-1", "example.com", "192.0.2.1"]) assert.ok(!shared.includes(secret), secret);
@@ -200,7 +200,59 @@ describe("7. between tabs", () => {
 	});
 });
 
+describe("7. between tabs of two applications on one origin", () => {
+	/** Two tabs of /a and one of /b, and who is signed in to each. */
+	const twoApplications = async () => {
+		const world = new World();
+		const signedIn = { "/a": (world.signIn(ada), world.who), "/b": (world.signIn(bob), world.who) };
+		const as = (path) => {
+			world.who = signedIn[path.slice(0, 2)];
+			const body = world.status();
+			world.who = null;
+			return body;
+		};
+		world.respond = ({ path }) => {
+			if (path.endsWith("/logout")) signedIn[path.slice(0, 2)] = null;
+			return answer(200, as(path));
+		};
+		const auths = [];
+		for (const base of ["/a", "/a", "/b"]) {
+			const auth = world.tab({ seed: as(base) }).createAuth({ base });
+			auths.push(auth);
+		}
+		await world.pass(1000);
+		return { world, auths };
+	};
+
+	it("each hears of its own alone", async () => {
+		const { world, auths: [one, two, other] } = await twoApplications();
+		const told = record(other);
+		await one.logout();
+		await world.pass(1000);
+		assert.equal(two.getSnapshot().status, "unauthenticated");
+		assert.deepEqual(told, []);
+		assert.equal(other.getSnapshot().user.username, bob.username);
+	});
+});
+
 describe("8. logout", () => {
+	it("that is heard while an extension is under way is not undone by its answer", async () => {
+		const { world, tabs, auths: [a, b] } = await tabsOf(2);
+		const told = record(b);
+		const { promise, open } = gate();
+		const before = answer(200, world.status());
+		world.respond = (r) => r.tab === tabs[1] && r.method === "POST" && promise.then(() => before);
+		const extended = b.extend();
+		await settled();
+		await a.logout();
+		await settled();
+		open();
+		await extended;
+		await world.pass(1000);
+		assert.deepEqual(told, ["logout"]);
+		assert.equal(b.getSnapshot().status, "unauthenticated");
+	});
+
 	it("shows at once that it is under way, and ends with the answer", async () => {
 		const { world, auths: [auth] } = await tabsOf(1);
 		const told = record(auth);

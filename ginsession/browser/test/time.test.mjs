@@ -20,7 +20,7 @@ describe("4. timers come from deadlines", () => {
 			const told = record(auth);
 			assert.equal(auth.getSnapshot().remainingSeconds(), 24 * 3600);
 			await world.pass(24 * HOUR - 1);
-			assert.deepEqual(world.take(), []);
+			assert.deepEqual(world.take(), ["GET /session"], "before the warning");
 			assert.equal(auth.getSnapshot().isAuthenticated, true);
 			await world.pass(1);
 			assert.deepEqual(world.take(), ["GET /session"]);
@@ -182,7 +182,41 @@ describe("5. the warning", () => {
 		await world.pass(24 * HOUR - 120e3);
 		assert.deepEqual(told, []);
 		tab.hide();
+		await settled();
 		assert.deepEqual(told, ["expiring"]);
+	});
+
+	it("comes on a page that is opened after its time", async () => {
+		const world = signedInWorld();
+		world.maxAge = world.absolute;
+		world.signIn(ada);
+		await world.pass(world.absolute - 60e3);
+		const auth = world.tab({ seed: world.status() }).createAuth();
+		const told = record(auth);
+		await world.pass(59e3);
+		assert.deepEqual(told, ["expiring"]);
+	});
+
+	it("does not come when requests of the application have moved the end", async () => {
+		const world = signedInWorld();
+		const idle = 30 * 60e3;
+		world.who.expires = world.now + idle;
+		world.threshold = -HOUR; // no refresh soon
+		const tab = world.tab();
+		const auth = await tab.signedIn();
+		const told = record(auth);
+		world.respond = ({ path }) => {
+			if (path.startsWith("/auth")) return;
+			world.who.expires = world.now + idle;
+			return answer(200, {});
+		};
+		for (let i = 0; i < 29; i++) {
+			await world.pass(60e3);
+			tab.type();
+			await auth.fetch("/api/x", { method: "POST" });
+		}
+		assert.deepEqual(told, []);
+		assert.deepEqual(world.take().filter((r) => r.startsWith("GET")), ["GET /session"], "it asks once");
 	});
 
 	it("comes when nothing can extend the session any more", async () => {
@@ -307,6 +341,30 @@ describe("6. extension by activity", () => {
 		world.down = false;
 		await world.pass(5000);
 		assert.equal(auth.getSnapshot().remainingSeconds() > 23 * 3600, true);
+	});
+});
+
+describe("6. input is used up by one extension", () => {
+	it("of another tab", async () => {
+		const world = signedInWorld();
+		const tabs = [world.tab(), world.tab()];
+		for (const tab of tabs) await tab.signedIn();
+		await world.pass(HOUR);
+		for (const tab of tabs) tab.type(); // the last that anybody does
+		await world.pass(100 * HOUR);
+		assert.equal(world.take().filter((r) => r.startsWith("POST")).length, 1);
+	});
+
+	it("of the application's own requests", async () => {
+		const world = signedInWorld();
+		const tab = world.tab();
+		const auth = await tab.signedIn();
+		tab.type();
+		await world.pass(23.4 * HOUR);
+		world.who.expires = world.now + 24 * HOUR;
+		await auth.refresh();
+		await world.pass(23.9 * HOUR);
+		assert.equal(world.take().filter((r) => r.startsWith("POST")).length, 0);
 	});
 });
 
@@ -442,6 +500,28 @@ describe("10. errors", () => {
 });
 
 describe("12. polling", () => {
+	it("leaves the asking to the backoff while nobody answers", async () => {
+		const world = signedInWorld();
+		await world.tab().signedIn({ pollSeconds: 2 });
+		world.down = true;
+		world.random = 1;
+		await world.pass(60e3);
+		world.take();
+		await world.pass(60e3);
+		assert.ok(world.take().length <= 3);
+	});
+
+	it("is silent offline", async () => {
+		const world = signedInWorld();
+		const tab = world.tab();
+		await tab.signedIn({ pollSeconds: 10 });
+		tab.offline();
+		await world.pass(20e3);
+		world.take();
+		await world.pass(60e3);
+		assert.deepEqual(world.take(), []);
+	});
+
 	it("is off by default", async () => {
 		const world = signedInWorld();
 		await world.tab().signedIn();
