@@ -262,3 +262,27 @@ func BenchmarkPasswordHash(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkGuards lets a request pass again and again whose session is known.
+func BenchmarkGuards(b *testing.B) {
+	for _, guard := range []struct {
+		name string
+		gin.HandlerFunc
+	}{
+		{"Require", ginsession.Require},
+		{"RequireFresh", ginsession.RequireFresh(time.Hour)},
+		{"DenyImpersonated", ginsession.DenyImpersonated},
+	} {
+		b.Run(guard.name, func(b *testing.B) {
+			r := newRig(b, modelstest.SQLite(b), ginsession.Config{StoreTimeout: time.Second / 2})
+			r.engine.GET("/guarded", func(c *gin.Context) {
+				b.ReportAllocs()
+				for b.Loop() {
+					guard.HandlerFunc(c)
+				}
+				c.Status(http.StatusNoContent)
+			})
+			r.again(b, r.request(b, "/guarded"), &nobody{header: http.Header{}}, cookieName+"="+r.token, http.StatusNoContent)
+		})
+	}
+}

@@ -627,3 +627,23 @@ func TestReauthenticateWithoutAName(t *testing.T) {
 		require.Contains(t, a.logs.text(), "neither a username nor an e-mail")
 	}, func(c *ginsession.Config) { c.Users = own })
 }
+
+func TestAGuardThatPassesAllocatesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *app) {
+		a.run(a.sessions)
+		time.Sleep(settled)
+		c := a.signIn("ada")
+		require.Equal(t, 200, c.Get("/me").StatusCode) // known from now on
+		for name, guard := range map[string]gin.HandlerFunc{
+			"Require":          ginsession.Require,
+			"RequireFresh":     ginsession.RequireFresh(time.Hour),
+			"DenyImpersonated": ginsession.DenyImpersonated,
+		} {
+			a.engine.GET("/"+name, func(c *gin.Context) {
+				require.Zero(t, testing.AllocsPerRun(100, func() { guard(c) }), name)
+				c.Status(http.StatusNoContent)
+			})
+			require.Equal(t, 204, c.Get("/"+name).StatusCode, name)
+		}
+	})
+}
