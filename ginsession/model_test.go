@@ -798,7 +798,7 @@ func (w *world) request(n *node, b *browser, path, cookie string) ginsessiontest
 		wants = append(wants, ginsession.ErrRoleRequired) // Load does not know yet, and Watch does
 	}
 	w.check(slices.Contains(wants, got), "%s: got %q, want one of %q", path, got, wants)
-	unwritten := path == "/session/reauthenticate" && got == ginsession.ErrSessionExpired
+	unwritten := path == "/session/reauthenticate" && (got == ginsession.ErrSessionExpired || got == ginsession.ErrImpersonation)
 	if s != nil && s.ended == nil && path != "/session" && !unwritten {
 		w.consequences(n, s, cookie, got)
 	}
