@@ -83,7 +83,7 @@ func (f *feed) read(ctx context.Context) (bool, error) {
 		}
 		for _, event := range events {
 			if _, known := f.heard[event.ID]; !known {
-				f.m.changed(event)
+				f.m.changed(event) // its watchers are looked at when all is read: see lookAfterStreams
 			}
 			heard[event.ID] = struct{}{}
 			from = event.ID

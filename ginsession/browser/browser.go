@@ -31,7 +31,8 @@ type Modules struct {
 
 // Mount serves the modules under g, each at two addresses: under its plain name,
 // for which a browser asks again each time, and at [Modules.Path], where it is
-// kept for a year.
+// kept for a year. At the Path of another build it is served too, and not kept: while
+// one is rolled out, a page of one node may ask another.
 //
 // The group should be made before the engine uses [ginsession.Manager.Load],
 // because to load a script is no activity of a user:
@@ -81,7 +82,10 @@ func (m *Modules) ImportMap(nonce string) template.HTML {
 
 func (m *Modules) serve(c *gin.Context) {
 	name := strings.TrimPrefix(c.Param("file"), "/")
-	plain, hashed := strings.CutPrefix(name, m.hash+"/")
+	folder, plain, _ := strings.Cut(name, "/")
+	if !isHash(folder) {
+		folder, plain = "", name
+	}
 	text := m.files[plain]
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -93,7 +97,7 @@ func (m *Modules) serve(c *gin.Context) {
 	switch {
 	case h["Set-Cookie"] != nil:
 		// Load has refreshed the session. Its "no-store" has to stay.
-	case hashed:
+	case folder == m.hash:
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	default:
 		h.Set("Cache-Control", "no-cache")
@@ -101,6 +105,12 @@ func (m *Modules) serve(c *gin.Context) {
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("ETag", `"`+m.hash+`"`)
 	http.ServeContent(c.Writer, c.Request, plain, time.Time{}, bytes.NewReader(text))
+}
+
+// isHash reports whether a folder is named as those of [Modules.Path] are.
+func isHash(folder string) bool {
+	hash, err := hex.DecodeString(folder)
+	return err == nil && len(hash) == 10 && strings.ToLower(folder) == folder
 }
 
 // State returns how the session of the request stands, as a script element that

@@ -82,7 +82,7 @@ func TestNothingElseIsServed(t *testing.T) {
 	client := ginsessiontest.NewClient(r)
 	for _, path := range []string{
 		"/", "/auth.d.ts", "/package.json", "/browser.go", "/testdata/rig.mjs", "/auth", "/AUTH.JS", "//auth.js", "/auth.js/",
-		"/0123456789abcdef0123/auth.js", "/" + hash, "/" + hash + "/", "/" + hash + "/x.js", "/" + hash + "/" + hash + "/auth.js",
+		"/0123456789abcdef012/auth.js", "/0123456789ABCDEF0123/auth.js", "/0123456789abcdef0123/x.js", "/" + hash, "/" + hash + "/", "/" + hash + "/x.js", "/" + hash + "/" + hash + "/auth.js",
 		"/../auth.js", "/%2e%2e/browser.go",
 	} {
 		got := client.Get("/auth/js" + path)
@@ -91,6 +91,19 @@ func TestNothingElseIsServed(t *testing.T) {
 		require.Empty(t, got.Header.Get("ETag"), path)
 	}
 	require.NotEqual(t, http.StatusOK, client.Do(http.MethodPost, "/auth/js/auth.js", "", nil).StatusCode)
+}
+
+// A page of another build finds the modules of this one, and does not keep them.
+func TestThePathOfAnotherBuild(t *testing.T) {
+	r := gin.New()
+	modules := browser.Mount(r.Group("/auth/js"))
+	client := ginsessiontest.NewClient(r)
+	for _, name := range []string{"auth.js", "react.js"} {
+		got := client.Get("/auth/js/0123456789abcdef0123/" + name)
+		require.Equal(t, http.StatusOK, got.StatusCode)
+		require.Equal(t, client.Get(modules.Path(name)).Text, got.Text)
+		require.Equal(t, "no-cache", got.Header.Get("Cache-Control"))
+	}
 }
 
 // What react.js imports beside itself is there, at the hashed address as well.
