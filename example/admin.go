@@ -18,13 +18,15 @@ type account struct {
 	Disabled bool `json:"disabled"`
 }
 
-// accounts returns the first hundred by name, or the one with an id.
-func (s *site) accounts(ctx context.Context, id ...string) ([]account, error) {
+// accounts returns the first hundred by name, or those with some ids.
+func (s *site) accounts(ctx context.Context, ids ...models.Exact) ([]account, error) {
 	query := s.db.WithContext(ctx).
 		Select("id", "username", "email", "role", "last_login", "disabled_at").
-		Order("username").Limit(100)
-	if len(id) > 0 {
-		query = query.Where("id = ?", models.Exact(id[0]))
+		Order("username")
+	if ids == nil {
+		query = query.Limit(100)
+	} else {
+		query = query.Where("id IN ?", ids)
 	}
 	var users []models.User
 	err := query.Find(&users).Error
@@ -55,7 +57,7 @@ func (s *site) usersPage(c *gin.Context) {
 // userPage shows where a user is and was signed in.
 func (s *site) userPage(c *gin.Context) {
 	ctx, id := c.Request.Context(), c.Param("id")
-	list, err := s.accounts(ctx, id)
+	list, err := s.accounts(ctx, models.Exact(id))
 	if err == nil && len(list) == 0 {
 		err = ginsession.ErrUserNotFound
 	}

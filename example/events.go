@@ -38,9 +38,13 @@ func (s *site) eventsPage(c *gin.Context) {
 	}
 	var rows []models.Event
 	err := unavailable(query.Find(&rows).Error)
+	ids := []models.Exact{}
+	for _, row := range rows {
+		ids = append(ids, row.UserID, row.Actor)
+	}
 	var users []account
 	if err == nil {
-		users, err = s.accounts(ctx)
+		users, err = s.accounts(ctx, ids...)
 	}
 	if err != nil {
 		ginsession.Refuse(c, err)
