@@ -280,8 +280,10 @@ func (x *tab) open(path string) {
 	x.do("open "+path, chromedp.Navigate(to))
 }
 
+// reload loads the page again, which must have been loaded.
 func (x *tab) reload() {
 	x.t.Helper()
+	x.until(`document.readyState === "complete"`)
 	x.do("reload", chromedp.Reload())
 }
 
@@ -340,10 +342,10 @@ func (x *tab) shows(selector, text string) {
 	x.until(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.checkVisibility() && e.innerText.includes(%q))`, selector, text))
 }
 
-// has waits for an element that can be seen.
+// has waits for an element that can be seen, on a page that is there as a whole.
 func (x *tab) has(selector string) {
 	x.t.Helper()
-	x.until(visible(selector))
+	x.until(`document.readyState === "complete" && ` + visible(selector))
 }
 
 // lacks waits until there is none.

@@ -119,6 +119,7 @@ func TestAnotherUserInAnotherTabReplacesTheFormersPage(t *testing.T) {
 	b := somebody(t, p)
 	x, y := b.tab(), b.tab()
 	x.login("viewer", false)
+	x.open("/devices") // where no stream tells that the session has ended
 	y.open("/notes")
 	y.fill("textarea", "of the viewer")
 	// Without a logout in between, of which the other tab would hear.
@@ -261,7 +262,7 @@ func TestANewPasswordEndsTheOtherBrowsersAndNotThisOne(t *testing.T) {
 	y.at("/login")
 	y.shows("[role=alert]", "password was changed")
 	y.signIn("editor", p.password, false)
-	y.shows("[role=alert]", "")
+	y.shows("[role=alert]", "password is wrong")
 	y.lacks(who)
 	y.signIn("editor", next, false)
 	y.shows(who, "editor")
