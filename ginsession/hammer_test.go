@@ -39,7 +39,7 @@ func TestClientsHammerWhileTheirSessionsEnd(t *testing.T) {
 			a.run(n.sessions)
 		}
 		n := 60
-		if raceDetector {
+		if ginsession.RaceDetector {
 			n = 30
 		}
 		sessions := make([]*hammeredSession, n)

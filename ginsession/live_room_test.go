@@ -72,7 +72,10 @@ func TestASessionTakesLessThanAKilobyte(t *testing.T) {
 
 func TestTheBoundHoldsWithAMillionSessions(t *testing.T) {
 	const bound = DefaultLiveSessions
-	const n = 1_000_000
+	n := 1_000_000
+	if RaceDetector {
+		n /= 5
+	}
 	before := heap()
 	l := newLive(bound)
 	kept := keep(l, 0)

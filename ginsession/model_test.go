@@ -49,7 +49,7 @@ func TestModel(t *testing.T) {
 		if d.Kind != "sqlite" {
 			worlds = 2
 		}
-		if raceDetector {
+		if ginsession.RaceDetector {
 			worlds = max(1, worlds/8)
 		}
 		sequences, acts := 0, 0

@@ -1,5 +1,6 @@
 //go:build race
 
-package ginsession_test
+package ginsession
 
-const raceDetector = true
+// RaceDetector says that the tests run with it, and take ten times as long.
+const RaceDetector = true
