@@ -89,8 +89,6 @@ func (s *site) show(c *gin.Context, status int, page string, v view) {
 	c.HTML(status, page, v)
 }
 
-func toDashboard(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/dashboard") }
-
 // homePage is for everybody.
 func (s *site) homePage(c *gin.Context) {
 	s.show(c, http.StatusOK, "home.html", view{Title: "Sessions you can watch"})

@@ -116,6 +116,12 @@ func (a *activity) last(id models.Exact) models.Time {
 	return a.noted[id].last.at
 }
 
+// lastAccess returns the last access of the session of a row, as far as this process
+// knows.
+func (m *Manager) lastAccess(row models.Session) models.Time {
+	return max(row.LastAccessed, m.activity.last(row.ID))
+}
+
 // due returns the accesses that have waited long enough at an instant, or all of
 // them, in the order of their ids, so that nodes that write the same rows seldom
 // block each other. They stay noted until they are written.

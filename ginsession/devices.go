@@ -79,7 +79,7 @@ func (m *Manager) sessions(ctx context.Context, userID string, now time.Time, pa
 		return nil, err
 	}
 	for _, row := range rows {
-		f := found{row: row, accessed: max(row.LastAccessed, m.activity.last(row.ID)), user: Identity{UserID: userID}}
+		f := found{row: row, accessed: m.lastAccess(row), user: Identity{UserID: userID}}
 		f.actor.UserID = string(row.Actor)
 		b := m.brief(f)
 		s := m.session(&b, f.accessed)

@@ -140,7 +140,7 @@ func (m *Manager) acts(ctx context.Context, f *found, now time.Time) error {
 // accessOrigin notes an access of the own session of who is signed in as another. It
 // sets a later expiry when that is due, and leaves the secret, which nobody has.
 func (m *Manager) accessOrigin(ctx context.Context, f found, now time.Time, by client) error {
-	own := found{row: *f.origin, accessed: max(f.origin.LastAccessed, m.activity.last(f.origin.ID))}
+	own := found{row: *f.origin, accessed: m.lastAccess(*f.origin)}
 	expires := models.At(m.cfg.expiry(now, own.row.AbsoluteExpiresAt.Time(), own.row.Remember))
 	if due := m.refreshAt(own.row); !due.IsZero() && !now.Before(due) && expires > own.row.ExpiresAt {
 		event := by.event(eventSessionRenewed, own.row.ID, own.row.UserID, "", now)
@@ -164,7 +164,7 @@ func (m *Manager) originOf(ctx context.Context, f found, now time.Time) (models.
 	if !ok || rec.UserID != f.row.Actor {
 		return models.Session{}, Identity{}, ErrSessionInvalid
 	}
-	own := found{row: rec.Session, place: current, accessed: max(rec.LastAccessed, m.activity.last(rec.ID), f.accessed)}
+	own := found{row: rec.Session, place: current, accessed: max(m.lastAccess(rec.Session), f.accessed)}
 	over := m.over(own, now)
 	if m.owed.ended(string(rec.ID)) {
 		over = &Error{Reason: ReasonLogout}

@@ -188,7 +188,7 @@ func (m *Manager) lookUp(ctx context.Context, claims token.Claims, now time.Time
 		claims:   claims,
 		row:      rec.Session,
 		place:    placeOf(rec.Session, claims.Secret, now),
-		accessed: max(rec.LastAccessed, m.activity.last(rec.ID)),
+		accessed: m.lastAccess(rec.Session),
 	}
 	if err := m.over(f, now); err != nil {
 		return f, err

@@ -33,8 +33,7 @@ import (
 	"github.com/ginsession/gin-session/models/modelstest"
 )
 
-// Rows without a subtest. A73, A81, C7, C14, C83 and C132 have one too, which shows
-// what there is: what is listed is still to come.
+// Rows that no subtest shows, or not alone.
 var rowsOfLife = map[string]string{
 	"A87":  "documents",
 	"A101": "TestInvariant8StreamsAndHijacks",

@@ -251,7 +251,7 @@ func (m *Manager) overByRow(rec record, now time.Time) error {
 	if rec.ID == "" {
 		return ErrSessionNotFound
 	}
-	return m.over(found{row: rec.Session, place: current, accessed: max(rec.LastAccessed, m.activity.last(rec.ID))}, now)
+	return m.over(found{row: rec.Session, place: current, accessed: m.lastAccess(rec.Session)}, now)
 }
 
 // lookBatch is how many rows are read by one query.
@@ -278,7 +278,7 @@ func (m *Manager) standsSafely(ctx context.Context, w *watcher, rec record, now 
 // stands returns until when the session of a watcher, which is not over by its row, need
 // not be looked up again, or why it does not last.
 func (m *Manager) stands(ctx context.Context, w *watcher, rec record, now time.Time) (models.Time, error) {
-	f := found{row: rec.Session, place: current, accessed: max(rec.LastAccessed, m.activity.last(rec.ID))}
+	f := found{row: rec.Session, place: current, accessed: m.lastAccess(rec.Session)}
 	var err error
 	if f.user, err = m.identity(ctx, rec); err == nil && rec.Actor != "" {
 		err = m.acts(ctx, &f, now)
